@@ -1,0 +1,169 @@
+// Package plan holds what is to be done, what came of it and what is remembered, as plain
+// data with its text, JSON and Markdown. It decides nothing and sends nothing.
+package plan
+
+import (
+	"time"
+
+	"kmagent/internal/resource"
+)
+
+// A Plan is what one cluster needs. Steps stand in the order in which they are sent.
+type Plan struct {
+	Cluster  string
+	Steps    []Step
+	Notes    []Note
+	Observed time.Time // when the reads that it rests on began
+	Err      error     // why there is no plan; then there are no steps
+}
+
+// A Note is something a reader of the plan should know that needs no step.
+type Note struct {
+	Addr   resource.Addr
+	Source resource.Pos
+	Text   string
+}
+
+// A Step is one change of one object.
+type Step struct {
+	Op       Op
+	Status   Status
+	Addr     resource.Addr
+	Source   resource.Pos
+	Changes  []Change
+	Action   string // the action of an Act, such as "rekey_external"
+	Reason   string // why the step is held or refused
+	Guard    Guard  // what holds it
+	Requests []Request
+	Parent   resource.Addr // the step that must be done first; the zero Addr if none
+	Secrets  []string      // the names of the fields whose secrets the requests carry
+	ID       string        // tells the step from others of the object: equal for equal wishes
+}
+
+// Op is what a step does to its object.
+type Op uint8
+
+// The operations.
+const (
+	Create Op = iota
+	Update
+	Delete
+	Act
+)
+
+var ops = [...]string{"create", "update", "delete", "act"}
+
+// String returns the word of the plan's JSON.
+func (o Op) String() string { return ops[o] }
+
+// Ops lists the operations, for counters that must exist before they count.
+func Ops() []Op { return []Op{Create, Update, Delete, Act} }
+
+// Status says whether a step may be sent.
+type Status uint8
+
+const (
+	// Ready steps are sent.
+	Ready Status = iota
+	// Held steps wait for the world: the next pass asks again.
+	Held
+	// Refused steps wait for the file: they will not be sent as they are.
+	Refused
+)
+
+var statuses = [...]string{"ready", "held", "refused"}
+
+// String returns the word of the plan's JSON.
+func (s Status) String() string { return statuses[s] }
+
+// A Guard names what holds or refuses a step; a closed set, fit for a label.
+type Guard string
+
+// The guards.
+const (
+	NoGuard      Guard = ""
+	Order        Guard = "order"        // something else must be seen to work first
+	Reachability Guard = "reachability" // what would remain is not available on every node
+	Floor        Guard = "floor"        // too few servers would remain
+	MaxDeletes   Guard = "max_deletes"  // enough was removed in this pass
+	Flap         Guard = "flap"         // somebody else keeps undoing it
+	Version      Guard = "version"      // the cluster's release does not know it
+	Nodes        Guard = "nodes"        // nodes are down, out of the cluster or of mixed releases
+	Immutable    Guard = "immutable"    // nothing changes it in place
+	Missing      Guard = "missing"      // it names something the cluster does not have
+	Secret       Guard = "secret"       // its secret cannot be read
+	Mode         Guard = "mode"         // the cluster or the daemon only observes
+	Source       Guard = "source"       // the file in use is not the newest one
+)
+
+// Guards lists the guards that may hold a step.
+func Guards() []Guard {
+	return []Guard{Order, Reachability, Floor, MaxDeletes, Flap, Version, Nodes, Immutable, Missing, Secret, Mode, Source}
+}
+
+// A Change is one field of a step. An unset Old is a field that the cluster does not have.
+type Change struct {
+	Field    string
+	Old, New resource.Value
+}
+
+// A Request is one call of the REST API.
+type Request struct {
+	Method string
+	// Path begins with /api. [ParentID] in it stands for the id of an object that the parent
+	// step creates.
+	Path string
+	// Body is a JSON object whose leaves may be a secret.Ref where the secret itself goes;
+	// nil sends none.
+	Body map[string]any
+}
+
+// ParentID stands in a path for an id that is not known before the parent exists.
+const ParentID = "{uuid}"
+
+// Counts is the summary of a plan. Create, Update, Delete and Act count ready steps.
+type Counts struct {
+	Create  int `json:"create"`
+	Update  int `json:"update"`
+	Delete  int `json:"delete"`
+	Act     int `json:"act"`
+	Held    int `json:"held"`
+	Refused int `json:"refused"`
+}
+
+// Pending says whether there is anything to do, held or refused.
+func (c Counts) Pending() bool { return c != Counts{} }
+
+// Ready says how many steps would be sent.
+func (c Counts) Ready() int { return c.Create + c.Update + c.Delete + c.Act }
+
+// Counts counts the steps.
+func (p *Plan) Counts() Counts {
+	var c Counts
+	for i := range p.Steps {
+		switch s := &p.Steps[i]; {
+		case s.Status == Held:
+			c.Held++
+		case s.Status == Refused:
+			c.Refused++
+		case s.Op == Create:
+			c.Create++
+		case s.Op == Update:
+			c.Update++
+		case s.Op == Delete:
+			c.Delete++
+		default:
+			c.Act++
+		}
+	}
+	return c
+}
+
+// Hold marks every ready step as held: what observe mode and a broken file do to a plan.
+func (p *Plan) Hold(g Guard, reason string) {
+	for i := range p.Steps {
+		if s := &p.Steps[i]; s.Status == Ready {
+			s.Status, s.Guard, s.Reason = Held, g, reason
+		}
+	}
+}

@@ -1,0 +1,151 @@
+// Package resource describes what kmagent manages: every kind of ONTAP object as one table
+// of fields and actions, and the plain values that instances of those tables hold. The
+// decoder of the file, the reader of a cluster, the diff, the request bodies, the manual
+// and the metrics all walk these tables; none of them knows a kind by name. The package
+// reads nothing and sends nothing.
+package resource
+
+import "strings"
+
+// A Kind is one kind of object that ONTAP's REST API knows, described once.
+// Kinds are package variables that nothing changes; compare them by address.
+type Kind struct {
+	Name     string  // the word in addresses, logs and metrics: "key_manager"
+	Type     string  // what ONTAP calls this sort of key manager ("external"); empty for others
+	Section  string  // the list under a cluster in the file; empty for a kind that is only read
+	Selector string  // the key that tells kinds of one section apart; empty if there is one
+	Path     string  // the collection, below /api; for a child, the last segment below its parent
+	Identity string  // the field that tells siblings of one scope apart; empty if there is one
+	ID       string  // the field whose value is the last segment of an object's path
+	Scopes   Scopes  // where an object of this kind may live
+	Since    Version // the first release with the resource
+	Limit    int     // how many siblings a parent takes; 0 means no limit
+	Guard    Guard   // what must hold before a member of the kind goes
+	Fields   []Field
+	Doc      string // one line of the manual
+}
+
+// Scopes is the set of places where a kind may live.
+type Scopes uint8
+
+// The scopes of ONTAP: the cluster itself (its admin SVM), or a data SVM.
+const (
+	ClusterScope Scopes = 1 << iota
+	SVMScope
+)
+
+// A Guard is a condition on the removal of an object.
+type Guard uint8
+
+const (
+	// NoGuard leaves a removal to the limits on all removals.
+	NoGuard Guard = iota
+	// Reachable wants the siblings that stay to be available on every node, and enough of
+	// them: what is removed may hold the only copy of a key that a node can reach.
+	Reachable
+)
+
+// A Field is one property of a kind, under ONTAP's own dotted name.
+type Field struct {
+	Name       string
+	Type       Type
+	Flags      Flags
+	Since      Version                      // the first release whose API knows the field
+	PatchSince Version                      // the first release that lets a PATCH change it
+	Min, Max   int                          // an integer's range, a string's length, a list's length; both 0: no limit
+	Enum       []string                     // the words a string may be; empty: any
+	Norm       func(string) (string, error) // the one spelling of a value that has several; its error is a remedy
+	Default    Value                        // what ONTAP holds when nobody set the field
+	To         *Kind                        // Link, Links: what is referred to. Children: the kind of the children
+	Where      string                       // Link, Links: the type that the object referred to must have
+	Via        string                       // the action that changes what PATCH cannot
+	WayOut     string                       // what to do about a difference that nothing can change in place
+	Doc        string
+}
+
+// Type is the sort of value a field holds.
+type Type uint8
+
+// The types of fields.
+const (
+	String     Type = iota
+	Integer         // a JSON integer
+	Boolean         //
+	Strings         // a list of strings; in some answers one string, separated by commas
+	Secret          // in the file a reference, on the wire the value, in a GET never
+	Link            // another object, by name or UUID
+	Links           // a list of such
+	Children        // objects of their own kind and path, listed inside their parent
+	NodeStates      // per node, whether it reaches the object
+)
+
+// Flags says how a field may be used.
+type Flags uint16
+
+// The flags of fields. A field with neither Create nor Patch is read only.
+const (
+	Required  Flags = 1 << iota // the file must have it, unless the entry is absent
+	Create                      // POST takes it
+	Patch                       // PATCH takes it
+	Advanced                    // expensive: GET returns it only when it is named
+	Unordered                   // a list whose order says nothing
+	GrowFirst                   // a list that takes the new members before it drops the old, which is guarded like a removal
+	Detached                    // the parent's embedded list may leave it out: read it at the child's own path
+)
+
+// Has says whether all of want are set.
+func (f Flags) Has(want Flags) bool { return f&want == want }
+
+// ReadOnly says whether no request may carry the field.
+func (f *Field) ReadOnly() bool { return f.Flags&(Create|Patch) == 0 }
+
+// Key is the field's last word, as the file may write it inside a nested mapping.
+func (f *Field) Key() string { return f.Name[strings.LastIndexByte(f.Name, '.')+1:] }
+
+// Index returns the place of the field in the table, or -1. Objects hold their values in
+// the same order.
+func (k *Kind) Index(name string) int {
+	for i := range k.Fields {
+		if k.Fields[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// Children returns the index of the field that lists the kind's children, or -1.
+func (k *Kind) Children() int {
+	for i := range k.Fields {
+		if k.Fields[i].Type == Children {
+			return i
+		}
+	}
+	return -1
+}
+
+// All lists the kinds that a file may declare, in the order of the manual.
+func All() []*Kind { return []*Kind{External} }
+
+// InSection returns the kinds that share a list of the file.
+func InSection(section string) []*Kind {
+	var kinds []*Kind
+	for _, k := range All() {
+		if k.Section == section {
+			kinds = append(kinds, k)
+		}
+	}
+	return kinds
+}
+
+// Sections lists the lists of the file, each once, in the order of [All].
+func Sections() []string {
+	var names []string
+	seen := map[string]bool{}
+	for _, k := range All() {
+		if !seen[k.Section] {
+			seen[k.Section] = true
+			names = append(names, k.Section)
+		}
+	}
+	return names
+}
