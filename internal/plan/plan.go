@@ -13,8 +13,18 @@ type Plan struct {
 	Cluster  string
 	Steps    []Step
 	Notes    []Note
+	Adopted  []Adoption
 	Observed time.Time // when the reads that it rests on began
 	Err      error     // why there is no plan; then there are no steps
+
+	// WantsHealth says that steps are held only because reachability was not read.
+	WantsHealth bool
+}
+
+// An Adoption is a secret that was found in place: it is taken for the one in the file.
+type Adoption struct {
+	Addr          resource.Addr
+	Field, Digest string
 }
 
 // A Note is something a reader of the plan should know that needs no step.
@@ -35,10 +45,14 @@ type Step struct {
 	Reason   string // why the step is held or refused
 	Guard    Guard  // what holds it
 	Requests []Request
-	Parent   resource.Addr // the step that must be done first; the zero Addr if none
-	Secrets  []string      // the names of the fields whose secrets the requests carry
-	ID       string        // tells the step from others of the object: equal for equal wishes
+	Parent   resource.Addr   // the step that must be done first; the zero Addr if none
+	Brings   []resource.Addr // of a Create: the children that come with the object
+	Wishes   []Wish          // what the object is to be like afterwards, field by field
 }
+
+// A Wish is what one field is to be; its Value is short, holds no secret and is equal for
+// equal wishes only. The field "" stands for the object itself, there or gone.
+type Wish struct{ Field, Value string }
 
 // Op is what a step does to its object.
 type Op uint8
@@ -94,11 +108,12 @@ const (
 	Secret       Guard = "secret"       // its secret cannot be read
 	Mode         Guard = "mode"         // the cluster or the daemon only observes
 	Source       Guard = "source"       // the file in use is not the newest one
+	State        Guard = "state"        // what must be remembered cannot be written
 )
 
 // Guards lists the guards that may hold a step.
 func Guards() []Guard {
-	return []Guard{Order, Reachability, Floor, MaxDeletes, Flap, Version, Nodes, Immutable, Missing, Secret, Mode, Source}
+	return []Guard{Order, Reachability, Floor, MaxDeletes, Flap, Version, Nodes, Immutable, Missing, Secret, Mode, Source, State}
 }
 
 // A Change is one field of a step. An unset Old is a field that the cluster does not have.

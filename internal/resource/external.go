@@ -22,6 +22,8 @@ var External = &Kind{
 		{Name: "policy", Type: String, Flags: Create, Since: Version{9, 9, 0}, Min: 1, Max: 255,
 			WayOut: "a policy is chosen when the key manager is made; delete it (state: absent) and create it anew while no data is encrypted",
 			Doc:    "The security policy of the key manager; not at cluster scope (65538120)."},
+		{Name: "enabled", Type: Boolean, Since: Version{9, 16, 0}, Doc: "Whether this is the configuration in use; a scope may keep another one in store."},
+		{Name: "configuration.name", Type: String, Since: Version{9, 16, 0}, Doc: "The configuration's name; default for the one in use."},
 		{Name: "status.code", Type: Integer, Flags: Advanced, Doc: "0 and 65537200 mean that nothing remains to be done."},
 		{Name: "status.message", Type: String, Flags: Advanced, Doc: "What remains to be done, in ONTAP's words."},
 	},
@@ -47,13 +49,33 @@ var KeyServer = &Kind{
 			Doc: "Seconds to wait for an answer; -1 waits for ever, 0 does not wait."},
 		{Name: "create_remove_timeout", Type: Integer, Flags: Patch | Detached, Since: Version{9, 14, 0}, Min: -1, Max: 60, Default: Int(10),
 			Doc: "Seconds to wait while a key is made or deleted."},
-		{Name: "username", Type: String, Flags: Patch, Max: 255,
+		{Name: "username", Type: String, Flags: Patch, Max: 255, With: "password",
 			Doc: "The KMIP user. A password goes with it (65536846)."},
-		{Name: "password", Type: Secret, Flags: Patch, Max: 256,
+		{Name: "password", Type: Secret, Flags: Patch, Max: 256, With: "username",
 			Doc: "A reference to the KMIP user's password."},
 		{Name: "secondary_key_servers", Type: Strings, Flags: Patch, Since: Version{9, 8, 0}, PatchSince: Version{9, 11, 1}, Max: 3, Norm: NormSecondary,
 			Doc: "Replicas of this server, in the order of access; hosts without a port."},
 		{Name: "connectivity", Type: NodeStates, Flags: Advanced, Since: Version{9, 7, 0},
 			Doc: "Whether each node reaches the server."},
+	},
+}
+
+// Onboard is the onboard key manager, as far as it has to be known in order to leave it
+// alone: where one is, an external key manager is not created.
+var Onboard = &Kind{
+	Name:     "key_manager",
+	Type:     "onboard",
+	Selector: "onboard",
+	Path:     "security/key-managers",
+	ID:       "uuid",
+	Scopes:   ClusterScope,
+	Since:    Version{9, 6, 0},
+	Doc:      "The onboard key manager of the cluster.",
+	Fields: []Field{
+		{Name: "onboard.enabled", Type: Boolean, Doc: "Whether the key manager is set up."},
+		{Name: "enabled", Type: Boolean, Since: Version{9, 16, 0}, Doc: "Whether this is the configuration in use."},
+		{Name: "configuration.name", Type: String, Since: Version{9, 16, 0}, Doc: "The configuration's name."},
+		{Name: "status.code", Type: Integer, Flags: Advanced, Doc: "0 and 65537200 mean that nothing remains to be done."},
+		{Name: "status.message", Type: String, Flags: Advanced, Doc: "What remains to be done, in ONTAP's words."},
 	},
 }

@@ -58,6 +58,7 @@ type Field struct {
 	Default    Value                        // what ONTAP holds when nobody set the field
 	To         *Kind                        // Link, Links: what is referred to. Children: the kind of the children
 	Where      string                       // Link, Links: the type that the object referred to must have
+	With       string                       // a field that goes into every PATCH that carries this one
 	Via        string                       // the action that changes what PATCH cannot
 	WayOut     string                       // what to do about a difference that nothing can change in place
 	Doc        string
@@ -125,6 +126,10 @@ func (k *Kind) Children() int {
 
 // All lists the kinds that a file may declare, in the order of the manual.
 func All() []*Kind { return []*Kind{External} }
+
+// Managers lists the kinds that a cluster is asked for, by collection. Where kinds share
+// one, a record is of the first kind whose selector it has.
+func Managers() []*Kind { return []*Kind{External, Onboard} }
 
 // InSection returns the kinds that share a list of the file.
 func InSection(section string) []*Kind {

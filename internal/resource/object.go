@@ -3,6 +3,7 @@ package resource
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"strings"
 )
 
@@ -95,4 +96,10 @@ func (o *Object) Child(a Addr) *Object {
 		}
 	}
 	return nil
+}
+
+// Segment escapes one segment of a path. The colon of a key server goes escaped too, as
+// ONTAP's own links have it.
+func Segment(s string) string {
+	return strings.ReplaceAll(url.PathEscape(s), ":", "%3A")
 }

@@ -9,10 +9,10 @@ type Cluster struct {
 	UUID    string
 	Version Version
 	Nodes   []Node
-	SVMs    map[string]SVM // by name; data SVMs only
-	Objects map[Addr]*Object
-	Links   []*Object // what a Link may name, such as certificates
-	At      time.Time // when the first of the reads began
+	SVMs    map[string]SVM   // by name; data SVMs only
+	Objects map[Addr]*Object // under the label that the file gives the cluster
+	Links   []*Object        // what a Link may name, such as certificates
+	At      time.Time        // when the first of the reads began
 
 	// Health says whether Advanced fields were read too, in this pass.
 	Health bool
@@ -51,6 +51,9 @@ func (c *Cluster) Find(to *Kind, svm, where string, l LinkTo) (*Object, bool) {
 	return shared, shared != nil
 }
 
+// OtherNodes stands, in a list of node states, for every node that it does not name.
+const OtherNodes = "*"
+
 // Unavailable says on which of the cluster's nodes states is not "available", in the order
 // of the nodes. A node that states does not list counts as unknown: nothing was said of it.
 func (c *Cluster) Unavailable(states []NodeState) []NodeState {
@@ -61,6 +64,9 @@ func (c *Cluster) Unavailable(states []NodeState) []NodeState {
 	var bad []NodeState
 	for _, n := range c.Nodes {
 		state, ok := seen[n.Name]
+		if !ok {
+			state, ok = seen[OtherNodes]
+		}
 		if !ok {
 			state = "unknown"
 		}

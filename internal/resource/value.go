@@ -57,6 +57,16 @@ func (v Value) Link() LinkTo            { l, _ := v.v.(LinkTo); return l }
 func (v Value) Links() []LinkTo         { l, _ := v.v.([]LinkTo); return l }
 func (v Value) NodeStates() []NodeState { s, _ := v.v.([]NodeState); return s }
 
+// Plain returns a scalar or a list of strings as JSON knows it; nil for anything else.
+func (v Value) Plain() any {
+	switch v.v.(type) {
+	case string, int64, bool, []string:
+		return v.v
+	default:
+		return nil
+	}
+}
+
 // Text returns the value as a plan shows it: scalars as they are, lists in brackets, a
 // secret as [secret.Mask], nothing as "". Text from a cluster is returned as it came: what
 // prints it must escape it.

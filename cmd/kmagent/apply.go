@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
+
+	"kmagent/internal/agent"
+	"kmagent/internal/desired"
+	"kmagent/internal/plan"
+	"kmagent/internal/state"
+)
+
+func applyCommand(c *common) *cobra.Command {
+	var yes, resend bool
+	var wait time.Duration
+	cmd := &cobra.Command{
+		Use:   "apply",
+		Short: "Make the clusters as the file says",
+		Long: `Plan, show the plan, ask, and carry it out. Servers are added before others are
+removed, and a removal waits until what remains is available on every node: such a
+change takes several passes, and --wait makes them.
+
+Exit 0: done. 4: something is held or refused; what was ready has been applied.`,
+		Example: "  kmagent apply -f desired.yaml\n  kmagent apply -f desired.yaml --yes --wait 5m",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			state, err := c.load()
+			if err != nil {
+				return err
+			}
+			a := &applier{common: c, yes: yes, orders: agent.Orders{Resend: resend}, wait: wait}
+			return a.run(cmd.Context(), state)
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	cmd.Flags().BoolVar(&resend, "resend-secrets", false, "send secrets that seem to be in place, too")
+	cmd.Flags().DurationVar(&wait, "wait", 0, "make passes until nothing is left to do or held, for at most this long")
+	return cmd
+}
+
+type applier struct {
+	*common
+	yes    bool
+	orders agent.Orders
+	wait   time.Duration
+	mu     sync.Mutex // of the error stream: clusters tell their progress side by side
+}
+
+// betweenPasses is how long --wait rests: what was added needs a moment to be reachable.
+const betweenPasses = time.Second
+
+func (a *applier) run(ctx context.Context, want *desired.State) error {
+	store, err := openState(a.stateDir)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	passes, closeAll := a.look(ctx, want, a.writing(store, a.progress))
+	defer closeAll()
+	if err := plan.Text(a.out, plansOf(passes), colour(a.out)); err != nil {
+		return &exit{exitError, fmt.Errorf("write the plan: %w", err)}
+	}
+	if err := a.confirm(passes); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(a.wait)
+	var codes []int
+	for {
+		codes = a.pass(ctx, passes)
+		if !waiting(passes) || time.Now().Add(betweenPasses).After(deadline) || ctx.Err() != nil {
+			break
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(betweenPasses):
+		}
+		for i := range passes {
+			if p := &passes[i]; p.loop != nil {
+				p.Pass = p.loop.Look(ctx, agent.Orders{})
+			}
+		}
+	}
+	if code := worst(codes...); code != exitOK {
+		return &exit{code, nil}
+	}
+	return nil
+}
+
+// pass acts on every cluster that was looked at, several at a time, and returns the codes.
+func (a *applier) pass(ctx context.Context, passes []looked) []int {
+	codes := make([]int, len(passes))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i := range passes {
+		p := &passes[i]
+		if p.Err != nil {
+			codes[i] = codeOf(p.Err)
+			continue
+		}
+		group.Go(func() error {
+			p.loop.Act(ctx, &p.Pass)
+			codes[i] = reportCode(&p.Pass)
+			return nil
+		})
+	}
+	group.Wait() // the errors are in the passes
+	for i := range passes {
+		a.report(&passes[i].Pass)
+	}
+	return codes
+}
+
+// reportCode is the exit code of one cluster's pass.
+func reportCode(p *agent.Pass) int {
+	codes := []int{codeOf(p.Failure())}
+	if c := p.Plan.Counts(); c.Held+c.Refused > 0 {
+		codes = append(codes, exitHeld)
+	}
+	if p.Report != nil {
+		for _, r := range p.Report.Results {
+			if r.Step.Status == plan.Ready && r.Outcome == plan.NotAttempted {
+				codes = append(codes, codeOf(r.Err))
+			}
+		}
+	}
+	return worst(codes...)
+}
+
+// waiting says whether another pass may do more: something was sent, or is held.
+func waiting(passes []looked) bool {
+	for i := range passes {
+		p := &passes[i]
+		if p.Err != nil || p.Plan.Counts().Held > 0 || p.Report != nil {
+			return p.loop != nil
+		}
+	}
+	return false
+}
+
+func (a *applier) report(p *agent.Pass) {
+	if p.Err != nil {
+		fmt.Fprintf(a.err, "%s: %s\n", p.Cluster, plan.Safe(p.Err.Error()))
+		return
+	}
+	if p.Report == nil {
+		return
+	}
+	counts := p.Plan.Counts()
+	line := fmt.Sprintf("%s: %d applied, %d failed, %d not attempted", p.Cluster,
+		p.Report.Count(plan.Applied), p.Report.Count(plan.Failed), p.Report.Count(plan.NotAttempted)-counts.Held-counts.Refused)
+	if n := p.Report.Count(plan.Unknown); n > 0 {
+		line += fmt.Sprintf(", %d unknown", n)
+	}
+	if counts.Held+counts.Refused > 0 {
+		line += fmt.Sprintf("; %d held, %d refused", counts.Held, counts.Refused)
+	}
+	fmt.Fprintln(a.out, line)
+	for _, r := range p.Report.Results {
+		if r.Step.Status == plan.Ready && r.Outcome == plan.NotAttempted && r.Err != nil {
+			fmt.Fprintf(a.err, "  not attempted: %s %s: %s\n", r.Step.Op, r.Step.Addr, plan.Safe(r.Err.Error()))
+		}
+	}
+}
+
+// progress tells each step as it ends.
+func (a *applier) progress(r plan.Result) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	fmt.Fprintf(a.err, "  %s: %s %s (%s)\n", r.Outcome, r.Step.Op, r.Step.Addr, r.Took.Round(time.Millisecond))
+	if r.Err != nil {
+		fmt.Fprintf(a.err, "      %s\n", plan.Safe(r.Err.Error()))
+	}
+}
+
+// confirm asks, unless it was told not to or there is nothing to send.
+func (a *applier) confirm(passes []looked) error {
+	ready := 0
+	for i := range passes {
+		ready += passes[i].Plan.Counts().Ready()
+	}
+	if a.yes || ready == 0 {
+		return nil
+	}
+	if f, ok := a.in.(*os.File); !ok || !term.IsTerminal(int(f.Fd())) {
+		return &exit{exitUsage, errors.New("nobody can be asked: standard input is not a terminal; use --yes")}
+	}
+	fmt.Fprintf(a.err, "\nSend %d changes? Only yes is taken for yes: ", ready)
+	answer, err := bufio.NewReader(a.in).ReadString('\n')
+	if err != nil || strings.TrimSpace(answer) != "yes" {
+		return &exit{exitError, errors.New("not confirmed; nothing was sent")}
+	}
+	return nil
+}
+
+// openState takes the state directory for writing.
+func openState(dir string) (*state.Store, error) {
+	store, err := state.Open(dir)
+	if err == nil {
+		return store, nil
+	}
+	if _, locked := errors.AsType[*state.LockedError](err); locked {
+		return nil, &exit{exitLocked, err}
+	}
+	return nil, &exit{exitState, err}
+}

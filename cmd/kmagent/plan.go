@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
+
+	"kmagent/internal/agent"
+	"kmagent/internal/apply"
+	"kmagent/internal/desired"
+	"kmagent/internal/ontap"
+	"kmagent/internal/plan"
+	"kmagent/internal/resolve"
+)
+
+func planCommand(c *common) *cobra.Command {
+	var output, out string
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what would change; sends only GET",
+		Long: `Read the clusters and show what would make them as the file says. Nothing is
+changed, on no cluster and in no state. It may run beside the service.
+
+Exit 0: nothing to do. 2: changes pending. 4: something is held by a guard or refused.`,
+		Example: "  kmagent plan -f desired.yaml\n  kmagent plan -f desired.yaml -o markdown --cluster prod-a",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			render, err := renderer(output, c.out)
+			if err != nil {
+				return err
+			}
+			state, err := c.load()
+			if err != nil {
+				return err
+			}
+			passes, closeAll := c.look(cmd.Context(), state, c.readOnly)
+			defer closeAll()
+			if err := render(plansOf(passes)); err != nil {
+				return &exit{exitError, fmt.Errorf("write the plan: %w", err)}
+			}
+			if code := planCode(passes); code != exitOK {
+				return &exit{code, nil}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, json or markdown")
+	_ = out
+	return cmd
+}
+
+// renderer returns what writes plans in the form asked for.
+func renderer(form string, w io.Writer) (func([]plan.Plan) error, error) {
+	switch form {
+	case "text":
+		return func(p []plan.Plan) error { return plan.Text(w, p, colour(w)) }, nil
+	case "json":
+		return func(p []plan.Plan) error { return plan.JSON(w, p) }, nil
+	case "markdown", "md":
+		return func(p []plan.Plan) error { return plan.Markdown(w, p) }, nil
+	default:
+		return nil, &exit{exitUsage, fmt.Errorf("--output %q is not one of text, json, markdown", form)}
+	}
+}
+
+// colour says whether w is a terminal that wants colour.
+func colour(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(f.Fd()))
+}
+
+// A looked is a cluster after a look, with the loop that can act on it.
+type looked struct {
+	loop *agent.Loop
+	agent.Pass
+}
+
+// atOnce is how many clusters a one-shot command works on at the same time.
+const atOnce = 32
+
+// look looks at every cluster of a state, several at a time. Each pass, with its error if
+// it has one, stands at its cluster's place.
+func (c *common) look(ctx context.Context, state *desired.State, open func(desired.Cluster) (agent.Edges, error)) ([]looked, func()) {
+	out := make([]looked, len(state.Clusters))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, spec := range state.Clusters {
+		group.Go(func() error {
+			out[i].Pass = agent.Pass{Cluster: spec.Name}
+			edges, err := open(spec)
+			if err != nil {
+				out[i].Err = err
+				out[i].Plan = plan.Plan{Cluster: spec.Name, Err: err}
+				return nil
+			}
+			out[i].loop = &agent.Loop{Spec: spec, Edges: edges}
+			out[i].Pass = out[i].loop.Look(ctx, agent.Orders{})
+			return nil
+		})
+	}
+	group.Wait() // the errors are in the passes
+	return out, func() {
+		for _, l := range out {
+			if l.loop != nil && l.loop.Edges.Close != nil {
+				l.loop.Edges.Close()
+			}
+		}
+	}
+}
+
+func plansOf(passes []looked) []plan.Plan {
+	out := make([]plan.Plan, len(passes))
+	for i := range passes {
+		out[i] = passes[i].Plan
+	}
+	return out
+}
+
+func planCode(passes []looked) int {
+	var codes []int
+	for i := range passes {
+		p := &passes[i]
+		counts := p.Plan.Counts()
+		switch {
+		case p.Err != nil:
+			codes = append(codes, codeOf(p.Err))
+		case counts.Held+counts.Refused > 0:
+			codes = append(codes, exitHeld)
+		case counts.Pending():
+			codes = append(codes, exitPending)
+		}
+	}
+	return worst(codes...)
+}
+
+// codeOf is the exit code of what went wrong with a cluster.
+func codeOf(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	if _, ok := errors.AsType[*agent.MemoryError](err); ok {
+		return exitState
+	}
+	if _, ok := errors.AsType[*apply.JournalError](err); ok {
+		return exitState
+	}
+	if _, ok := errors.AsType[*resolve.Error](err); ok || errors.Is(err, ontap.ErrAuth) {
+		return exitAccess
+	}
+	if e, ok := errors.AsType[*ontap.TransportError](err); ok && e.Reason.TLS() {
+		return exitAccess
+	}
+	if errors.Is(err, apply.ErrStale) {
+		return exitStale
+	}
+	return exitFailed
+}

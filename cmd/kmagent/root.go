@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// common are the flags that every command has.
+type common struct {
+	streams
+	env func(string) (string, bool)
+
+	file           string
+	stateDir       string
+	credentialsDir string
+	secretsRoots   []string
+	clusters       []string
+	logFormat      string
+	logLevel       string
+}
+
+const long = `kmagent keeps the key managers of NetApp ONTAP clusters as one committed file says:
+external key managers (KMIP), their key servers, and the certificates they use.
+
+  kmagent validate -f desired.yaml   check the file, offline
+  kmagent plan     -f desired.yaml   what would change (sends only GET)
+  kmagent apply    -f desired.yaml   change it
+  kmagent run      -f desired.yaml   keep it so, as a service
+
+Every flag may be given as an environment variable too: --state-dir is
+KMAGENT_STATE_DIR, --web.listen-address is KMAGENT_WEB_LISTEN_ADDRESS.
+
+Exit codes: 0 done or nothing to do; 1 unexpected error; 2 changes pending (plan);
+3 the file is invalid, nothing was sent; 4 something is held by a guard or refused;
+5 some clusters failed; 6 the plan is stale; 7 another instance holds the state;
+8 the state cannot be used; 9 secret, authentication or TLS problem; 64 wrong flags.`
+
+func newRoot(s streams, env func(string) (string, bool)) *cobra.Command {
+	c := &common{streams: s, env: env}
+	root := &cobra.Command{
+		Use:           "kmagent",
+		Short:         "Keep the key managers of ONTAP clusters as a file says",
+		Long:          long,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cmd.Help()
+		},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return fromEnvironment(cmd.Flags(), env)
+		},
+	}
+	f := root.PersistentFlags()
+	f.StringVarP(&c.file, "file", "f", "/etc/kmagent/desired.yaml", "the desired-state file")
+	f.StringVar(&c.stateDir, "state-dir", "/var/lib/kmagent", "directory of what has to be remembered")
+	f.StringVar(&c.credentialsDir, "credentials-dir", "", "directory of cred: secrets (default $CREDENTIALS_DIRECTORY)")
+	f.StringSliceVar(&c.secretsRoots, "secrets-root", []string{"/etc/kmagent/secrets"}, "directory below which file: secrets are read; repeatable")
+	f.StringSliceVar(&c.clusters, "cluster", nil, "only the cluster of that name; repeatable")
+	f.StringVar(&c.logFormat, "log-format", "text", "text or json")
+	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
+	root.AddCommand(validateCommand(c), planCommand(c), applyCommand(c), runCommand(c), versionCommand(c))
+	return root
+}
+
+// fromEnvironment sets the flags that the command line left alone.
+func fromEnvironment(flags *pflag.FlagSet, env func(string) (string, bool)) error {
+	var err error
+	flags.VisitAll(func(f *pflag.Flag) {
+		v, ok := env(variable(f.Name))
+		if err != nil || f.Changed || !ok || f.Name == "help" {
+			return
+		}
+		if e := flags.Set(f.Name, v); e != nil {
+			err = fmt.Errorf("%s: not a value of --%s", variable(f.Name), f.Name)
+		}
+	})
+	return err
+}
+
+func variable(flag string) string {
+	return "KMAGENT_" + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(flag))
+}
+
+// logger returns the log that the flags ask for.
+func (c *common) logger() (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.logLevel)); err != nil {
+		return nil, &exit{exitUsage, fmt.Errorf("--log-level %q is not one of debug, info, warn, error", c.logLevel)}
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	switch c.logFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(c.err, opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(c.err, opts)), nil
+	default:
+		return nil, &exit{exitUsage, fmt.Errorf("--log-format %q is not one of text, json", c.logFormat)}
+	}
+}

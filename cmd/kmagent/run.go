@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kmagent/internal/agent"
+	"kmagent/internal/desired"
+	"kmagent/internal/metrics"
+	"kmagent/internal/ontap"
+	"kmagent/internal/plan"
+	"kmagent/internal/watch"
+)
+
+func runCommand(c *common) *cobra.Command {
+	d := &service{common: c}
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Keep the clusters as the file says, as a service",
+		Long: `Watch the file, keep every cluster as it says, and serve metrics. A file that
+cannot be read or has faults stops every write; the clusters are observed against the
+last good one. SIGHUP reads the file again. SIGTERM finishes the step under way.`,
+		Example: "  kmagent run -f /etc/kmagent/desired.yaml\n  kmagent run -f desired.yaml --observe --interval 1m",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&d.web.addresses, "web.listen-address", []string{"127.0.0.1:9469"}, "address to serve metrics on; repeatable")
+	f.StringVar(&d.web.config, "web.config.file", "", "TLS and basic authentication, in the form of Prometheus' exporter-toolkit")
+	f.BoolVar(&d.web.socket, "web.systemd-socket", false, "serve on the sockets that systemd passes")
+	f.DurationVar(&d.interval, "interval", time.Minute, "between passes over a cluster, where the file says nothing")
+	f.DurationVar(&d.health, "health-interval", 5*time.Minute, "between reads of reachability, where the file says nothing")
+	f.BoolVar(&d.observe, "observe", false, "write nothing, whatever the file says")
+	f.IntVar(&d.passes, "max-passes", 128, "passes under way at the same time")
+	return cmd
+}
+
+// A service is one run of the service.
+type service struct {
+	*common
+	web              webFlags
+	interval, health time.Duration
+	observe          bool
+	passes           int
+
+	log     *slog.Logger
+	metrics *metrics.Metrics
+	systemd *systemd
+	beaten  atomic.Int64 // when the fleet last gave a sign of life, Unix nanoseconds
+	loaded  atomic.Bool  // a desired state is in use
+	goodAt  time.Time    // when the newest good one was loaded; of the fleet's goroutine
+}
+
+func (d *service) run(ctx context.Context) error {
+	var err error
+	if d.log, err = d.logger(); err != nil {
+		return err
+	}
+	if d.interval < time.Second || d.health < 0 || d.passes < 1 {
+		return &exit{exitUsage, errors.New("--interval is at least 1s, --health-interval not negative, --max-passes at least 1")}
+	}
+	store, err := openState(d.stateDir)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	reg := metrics.NewRegistry(release, revision())
+	d.metrics = metrics.New(reg, d.file)
+	d.systemd = newSystemd(d.log)
+	d.beat()
+	server, err := d.web.serve(metrics.Handler(reg, d.log), d, d.log)
+	if err != nil {
+		return &exit{exitError, err}
+	}
+	defer server.stop()
+	d.log.Info("started", "event", "start", "version", release, "commit", revision(), "go", runtime.Version(), "file", d.file, "state_dir", d.stateDir)
+
+	w := d.wiring(0)
+	w.exchange = func(cluster string, x ontap.Exchange) {
+		d.metrics.Exchange(cluster, x.Method, x.Path, x.Status, x.Took)
+	}
+	fleet := &agent.Fleet{
+		Name: d.file, Open: w.writing(store, nil), Observe: d.observe, Interval: d.interval, Health: d.health,
+		Passes: d.passes, Log: d.log, Done: d.passed, Loaded: d.loadedFile, Beat: d.beat, BeatEvery: d.systemd.beatEvery(),
+	}
+	watcher := watch.New(watch.Config{Path: d.file, Log: d.log})
+	var parts sync.WaitGroup
+	parts.Go(func() { watcher.Run(ctx) })
+	parts.Go(func() { d.onHangup(ctx, watcher) })
+	fleet.Run(ctx, source{watcher, d.file})
+	d.systemd.stopping()
+	d.log.Info("stopping", "event", "shutdown.begin")
+	parts.Wait()
+	d.log.Info("stopped", "event", "shutdown.end")
+	return nil
+}
+
+// onHangup has the file read again at each SIGHUP.
+func (d *service) onHangup(ctx context.Context, w *watch.Watcher) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			d.systemd.reloading()
+			w.Reread()
+		}
+	}
+}
+
+// A source is the watched file as a fleet sees it.
+type source struct {
+	*watch.Watcher
+	file string
+}
+
+func (s source) Latest() (text []byte, digest string, err error) {
+	state := s.Watcher.Latest()
+	if state.Err != nil {
+		return state.Good.Text, state.Good.Digest, errors.New(unreadable(s.file, state.Err))
+	}
+	return state.Good.Text, state.Good.Digest, nil
+}
+
+// loadedFile tells what came of a look at the file.
+func (d *service) loadedFile(rev agent.Revision) {
+	defer d.systemd.ready()
+	state := metrics.SourceState{Valid: rev.Err == nil}
+	if rev.State != nil {
+		state.Revision = rev.State.Digest
+		d.loaded.Store(true)
+	}
+	if rev.Err == nil {
+		d.lastLoad(rev, &state)
+	} else {
+		d.rejected(rev, &state)
+	}
+	d.metrics.Source(state)
+	if rev.State != nil {
+		d.metrics.Clusters(d.declared(rev.State))
+	}
+}
+
+func (d *service) lastLoad(rev agent.Revision, state *metrics.SourceState) {
+	d.goodAt = rev.At
+	state.Loaded = rev.At
+	d.metrics.Fetched(metrics.FetchSuccess, rev.At)
+	d.log.Info("desired state in use", "event", "desired.applied", "revision", rev.Digest, "clusters", len(rev.State.Clusters))
+}
+
+// maxFaults is how many faults of one file go to the log.
+const maxFaults = 20
+
+func (d *service) rejected(rev agent.Revision, state *metrics.SourceState) {
+	state.Loaded, state.Errors = d.goodAt, 1
+	d.metrics.Fetched(metrics.FetchError, rev.At)
+	faults, ok := errors.AsType[desired.Faults](rev.Err)
+	if !ok {
+		d.log.Error("desired state not usable; writes rest", "event", "desired.rejected", "err", plan.Safe(rev.Err.Error()))
+		return
+	}
+	state.Errors = len(faults)
+	for i, f := range faults {
+		if i == maxFaults {
+			d.log.Error("more faults", "event", "desired.rejected", "faults", len(faults)-i)
+			break
+		}
+		d.log.Error("desired state not usable; writes rest", "event", "desired.rejected", "revision", rev.Digest, "err", plan.Safe(f.Error()))
+	}
+}
+
+func (d *service) declared(s *desired.State) []metrics.Cluster {
+	out := make([]metrics.Cluster, len(s.Clusters))
+	for i, k := range s.Clusters {
+		mode := metrics.ModeEnforce
+		if d.observe || k.Mode == desired.Observe {
+			mode = metrics.ModeObserve
+		}
+		interval := k.Interval
+		if interval == 0 {
+			interval = d.interval
+		}
+		out[i] = metrics.Cluster{Name: k.Name, Interval: interval, Mode: mode, Wanted: k.Objects}
+	}
+	return out
+}
+
+// passed counts a pass.
+func (d *service) passed(p agent.Pass) {
+	m := metrics.Pass{Ended: p.Began.Add(p.Took), Took: p.Took, Observed: p.Observed, Report: p.Report, Result: resultOf(p)}
+	if p.Plan.Err == nil {
+		m.Plan = &p.Plan
+	}
+	d.metrics.Pass(p.Cluster, m)
+}
+
+func resultOf(p agent.Pass) metrics.Result {
+	c := p.Plan.Counts()
+	switch {
+	case p.Failure() != nil:
+		return metrics.Failed
+	case p.Report != nil && c.Held+c.Refused == 0:
+		return metrics.Applied
+	case onlyObserved(p.Plan):
+		return metrics.Planned
+	case c.Held+c.Refused > 0:
+		return metrics.Blocked
+	default:
+		return metrics.InSync
+	}
+}
+
+// onlyObserved says whether the mode alone keeps the steps from being sent.
+func onlyObserved(p plan.Plan) bool {
+	for i := range p.Steps {
+		if p.Steps[i].Guard != plan.Mode {
+			return false
+		}
+	}
+	return len(p.Steps) > 0
+}
+
+// beat is the fleet's sign of life; the watchdog gets it from there and from nowhere else.
+func (d *service) beat() {
+	d.beaten.Store(time.Now().UnixNano())
+	d.systemd.alive()
+}
+
+// live says whether the fleet's loop has turned lately; clusters that fail do not matter.
+func (d *service) live() bool {
+	return time.Since(time.Unix(0, d.beaten.Load())) < 4*d.systemd.beatEvery()
+}
+
+// ready says what keeps us from doing our work.
+func (d *service) ready() error {
+	if !d.loaded.Load() {
+		return errors.New("no desired state has been loaded")
+	}
+	return nil
+}

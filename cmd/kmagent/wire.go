@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"kmagent/internal/agent"
+	"kmagent/internal/apply"
+	"kmagent/internal/desired"
+	"kmagent/internal/live"
+	"kmagent/internal/ontap"
+	"kmagent/internal/plan"
+	"kmagent/internal/resolve"
+	"kmagent/internal/resource"
+	"kmagent/internal/state"
+)
+
+// connectRate bounds attempts to connect, over all clusters, in one second.
+const connectRate = 50
+
+// A wiring joins the edges of clusters to what they share.
+type wiring struct {
+	secrets  *resolve.Resolver
+	dials    *rate.Limiter
+	conns    int // to one cluster at the same time
+	exchange func(cluster string, x ontap.Exchange)
+	retried  func(cluster string, err error)
+}
+
+func (c *common) wiring(clusters int) *wiring {
+	dir := c.credentialsDir
+	if dir == "" {
+		dir, _ = c.env("CREDENTIALS_DIRECTORY")
+	}
+	w := &wiring{
+		secrets:  &resolve.Resolver{CredentialsDir: dir, Roots: c.secretsRoots, Env: c.env},
+		dials:    rate.NewLimiter(connectRate, connectRate),
+		conns:    2,
+		exchange: func(string, ontap.Exchange) {},
+		retried:  func(string, error) {},
+	}
+	if clusters == 1 {
+		w.conns = 4 // a single cluster is worth the speed; a fleet is not worth the load
+	}
+	return w
+}
+
+// client returns the way to one cluster.
+func (w *wiring) client(spec desired.Cluster) (*ontap.Client, error) {
+	cfg := ontap.Config{
+		Endpoint:    spec.Endpoint,
+		ServerName:  spec.TLS.ServerName,
+		Credentials: w.credentials(spec.Auth),
+		Dial:        w.dials.Wait,
+		Observe:     func(x ontap.Exchange) { w.exchange(spec.Name, x) },
+		MaxConns:    w.conns,
+		UserAgent:   "kmagent/" + release,
+	}
+	if spec.TLS.CAFile != "" {
+		cfg.CAFiles = []string{spec.TLS.CAFile}
+	}
+	return ontap.New(cfg)
+}
+
+// credentials returns what asks for them: before every request, so that a rotated secret is
+// used at once.
+func (w *wiring) credentials(auth desired.Auth) func(context.Context) (ontap.Credential, error) {
+	switch a := auth.(type) {
+	case desired.Basic:
+		return func(ctx context.Context) (ontap.Credential, error) {
+			v, err := w.secrets.Resolve(ctx, a.Password)
+			if err != nil {
+				return ontap.Credential{}, err
+			}
+			return ontap.Basic(a.Username, v.Expose())
+		}
+	case desired.Bearer:
+		return func(ctx context.Context) (ontap.Credential, error) {
+			v, err := w.secrets.Resolve(ctx, a.Token)
+			if err != nil {
+				return ontap.Credential{}, err
+			}
+			return ontap.Bearer(v.Expose())
+		}
+	case desired.Certificate:
+		return func(context.Context) (ontap.Credential, error) {
+			cert, err := os.ReadFile(a.CertFile)
+			if err != nil {
+				return ontap.Credential{}, fmt.Errorf("client certificate %s cannot be read", a.CertFile)
+			}
+			key, err := os.ReadFile(a.KeyFile)
+			if err != nil {
+				return ontap.Credential{}, fmt.Errorf("key of the client certificate %s cannot be read", a.KeyFile)
+			}
+			return ontap.ClientCertificate(cert, key)
+		}
+	default:
+		return func(context.Context) (ontap.Credential, error) {
+			return ontap.Credential{}, fmt.Errorf("no credentials of type %T", auth)
+		}
+	}
+}
+
+// readOnly opens a cluster for looking: nothing can be sent, and nothing is written to the
+// state, so it may run beside the service.
+func (c *common) readOnly(spec desired.Cluster) (agent.Edges, error) {
+	w := c.wiring(1)
+	client, err := w.client(spec)
+	if err != nil {
+		return agent.Edges{}, err
+	}
+	led, err := state.Read(c.stateDir, spec.Name)
+	if err != nil {
+		client.CloseIdle()
+		return agent.Edges{}, &agent.MemoryError{Err: err}
+	}
+	key, err := state.ReadKey(c.stateDir)
+	if err != nil {
+		client.CloseIdle()
+		return agent.Edges{}, &agent.MemoryError{Err: err}
+	}
+	return agent.Edges{
+		Reader: live.NewReader(spec.Name, client, w.conns),
+		Actor:  actor{&apply.Runner{Secrets: w.secrets, Key: key}},
+		Memory: recollection{led},
+		Close:  func() error { client.CloseIdle(); return nil },
+	}, nil
+}
+
+// A recollection is a ledger that was read and is not written.
+type recollection struct{ led plan.Ledger }
+
+func (r recollection) Ledger() plan.Ledger                  { return r.led }
+func (recollection) Pin(string, time.Time) error            { return errReadOnly }
+func (recollection) Adopt([]plan.Adoption, time.Time) error { return errReadOnly }
+
+var errReadOnly = fmt.Errorf("the state was opened for reading")
+
+// writing returns what opens clusters for writing, under a state that this process holds.
+func (c *common) writing(store *state.Store, done func(plan.Result)) func(desired.Cluster) (agent.Edges, error) {
+	return c.wiring(1).writing(store, done)
+}
+
+func (w *wiring) writing(store *state.Store, done func(plan.Result)) func(desired.Cluster) (agent.Edges, error) {
+	return func(spec desired.Cluster) (agent.Edges, error) {
+		client, err := w.client(spec)
+		if err != nil {
+			return agent.Edges{}, err
+		}
+		e := agent.Edges{Reader: live.NewReader(spec.Name, client, w.conns)}
+		runner := &apply.Runner{Writer: client, Secrets: w.secrets, Key: store.Key(), Done: done}
+		e.Actor = actor{runner}
+		book, err := store.Book(spec.Name)
+		if err != nil {
+			e.MemoryErr = err
+			e.Close = func() error { client.CloseIdle(); return nil }
+			return e, nil
+		}
+		runner.Journal, e.Memory = book, book
+		e.Close = func() error { client.CloseIdle(); return book.Close() }
+		return e, nil
+	}
+}
+
+// An actor gives a runner the form that a loop knows.
+type actor struct{ *apply.Runner }
+
+func (a actor) Digests(ctx context.Context, want []*resource.Object) plan.Secrets {
+	return apply.Digests(ctx, a.Secrets, a.Key, want)
+}

@@ -1,0 +1,171 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"kmagent/internal/desired"
+	"kmagent/internal/plan"
+)
+
+// A Source is where the desired state comes from.
+type Source interface {
+	// Changed receives when Latest has something new, the first content included.
+	Changed() <-chan struct{}
+	// Latest returns the last good content, and an error if that may not be what the source
+	// holds now.
+	Latest() (text []byte, digest string, err error)
+}
+
+// A Fleet is a loop for each cluster of the file.
+type Fleet struct {
+	Name      string // of the file, for positions
+	Open      func(desired.Cluster) (Edges, error)
+	Observe   bool          // whatever the file says, write nothing
+	Interval  time.Duration // between passes, where the file says nothing
+	Health    time.Duration // between reads of Advanced fields, likewise
+	Passes    int           // how many may be under way
+	Log       *slog.Logger
+	Done      func(Pass)     // after each pass; from several goroutines
+	Loaded    func(Revision) // after each look at the source; from one goroutine
+	Beat      func()         // called at least every BeatEvery while the fleet is alive; may be nil
+	BeatEvery time.Duration
+
+	places  chan struct{}
+	workers map[string]*worker
+	state   *desired.State // in use
+	hold    Orders         // for everybody
+}
+
+// A Revision is what a look at the source gave.
+type Revision struct {
+	State  *desired.State // in use; nil while there has been no good one
+	Err    error          // why the newest content is not in use: a [desired.Faults], or that it cannot be read
+	Digest string         // of the newest content, if it could be read
+	At     time.Time
+}
+
+// Run keeps every cluster as the source says until ctx ends. Then it finishes the steps
+// under way, begins no other, and returns.
+func (f *Fleet) Run(ctx context.Context, src Source) {
+	f.places = make(chan struct{}, max(f.Passes, 1))
+	f.workers = map[string]*worker{}
+	beat := time.NewTicker(max(f.BeatEvery, time.Second))
+	defer beat.Stop()
+	defer f.stopAll()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-beat.C:
+			if f.Beat != nil {
+				f.Beat()
+			}
+		case <-src.Changed():
+			f.take(ctx, src)
+		}
+	}
+}
+
+// take looks at the source. A content that cannot be read or has faults leaves the last
+// good one in force for observation and stops every write; so does an empty one.
+func (f *Fleet) take(ctx context.Context, src Source) {
+	text, digest, err := src.Latest()
+	rev := Revision{State: f.state, Digest: digest, At: time.Now(), Err: err}
+	if err == nil {
+		if s, perr := desired.Parse(f.Name, text); perr == nil {
+			rev.State = s
+		} else {
+			rev.Err = perr
+		}
+	}
+	f.state = rev.State
+	f.hold = f.orders(rev.Err)
+	if f.state != nil {
+		f.assign(ctx)
+	}
+	f.Loaded(rev)
+}
+
+func (f *Fleet) orders(err error) Orders {
+	switch {
+	case err != nil:
+		return Orders{Hold: plan.Source, Reason: "the newest desired state is not in use: " + firstLine(err)}
+	case f.Observe:
+		return Orders{Hold: plan.Mode, Reason: "the agent runs with --observe"}
+	default:
+		return Orders{}
+	}
+}
+
+// firstLine keeps a hold's reason short; the log has every fault.
+func firstLine(err error) string {
+	if faults, ok := err.(desired.Faults); ok && len(faults) > 1 {
+		return fmt.Sprintf("%v (and %d more faults)", faults[0], len(faults)-1)
+	}
+	return err.Error()
+}
+
+// assign starts, tells and stops workers, so that there is one for each cluster of the file.
+// One that left the file is let alone from now on: absence never deletes.
+func (f *Fleet) assign(ctx context.Context) {
+	listed := map[string]bool{}
+	for _, spec := range f.state.Clusters {
+		listed[spec.Name] = true
+		w := f.workers[spec.Name]
+		if w == nil {
+			w = f.start(ctx, spec.Name)
+		}
+		w.assign(task{spec: spec, orders: f.hold})
+	}
+	for name, w := range f.workers {
+		if !listed[name] {
+			f.Log.Info("cluster left the file; it is let alone", "event", "cluster.left", "cluster", name)
+			w.stop()
+			<-w.done
+			delete(f.workers, name)
+		}
+	}
+}
+
+func (f *Fleet) start(ctx context.Context, name string) *worker {
+	ctx, cancel := context.WithCancel(ctx)
+	w := &worker{fleet: f, name: name, stop: cancel, done: make(chan struct{}), dirty: make(chan struct{}, 1)}
+	f.workers[name] = w
+	go func() {
+		select { // the first task
+		case <-w.dirty:
+			w.run(ctx)
+		case <-ctx.Done():
+			close(w.done)
+		}
+	}()
+	return w
+}
+
+// stopAll stops the workers side by side, and waits for each.
+func (f *Fleet) stopAll() {
+	var all sync.WaitGroup
+	for _, w := range f.workers {
+		w.stop()
+		all.Go(func() { <-w.done })
+	}
+	all.Wait()
+}
+
+func (f *Fleet) interval(c desired.Cluster) time.Duration {
+	if c.Interval > 0 {
+		return c.Interval
+	}
+	return f.Interval
+}
+
+func (f *Fleet) health(c desired.Cluster) time.Duration {
+	if c.HealthInterval > 0 {
+		return c.HealthInterval
+	}
+	return f.Health
+}

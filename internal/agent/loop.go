@@ -1,0 +1,227 @@
+// Package agent is the loop of one cluster, and the fleet of loops. A loop reads the file's
+// wish, looks at the cluster, decides, acts and remembers. It meets the world as interfaces:
+// who answers, who sends and who writes to disk is decided elsewhere.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"kmagent/internal/desired"
+	"kmagent/internal/diff"
+	"kmagent/internal/plan"
+	"kmagent/internal/resource"
+)
+
+// A Reader looks at one cluster.
+type Reader interface {
+	Read(ctx context.Context, health bool, wanted []*resource.Object) (*resource.Cluster, error)
+}
+
+// An Actor carries plans of one cluster out, and knows the digests of its secrets.
+type Actor interface {
+	Digests(ctx context.Context, wanted []*resource.Object) plan.Secrets
+	Run(ctx context.Context, p *plan.Plan) plan.Report
+}
+
+// A Memory is what is remembered of one cluster.
+type Memory interface {
+	Ledger() plan.Ledger
+	Pin(uuid string, at time.Time) error
+	Adopt(list []plan.Adoption, at time.Time) error
+}
+
+// Edges are what a loop meets of the world.
+type Edges struct {
+	Reader Reader
+	Actor  Actor
+	Memory Memory // nil with MemoryErr
+	// MemoryErr says why nothing can be remembered. Then nothing is written either.
+	MemoryErr error
+	// Close lets go of everything; may be nil.
+	Close func() error
+}
+
+// A Loop is the passes over one cluster. Its methods must not overlap.
+type Loop struct {
+	Spec   desired.Cluster
+	Edges  Edges
+	Health time.Duration // between reads of Advanced fields; 0: with every pass
+
+	healthRead time.Time // when they were last read
+	changed    time.Time // when this loop last changed the cluster
+}
+
+// Orders say what a pass may do beyond what the file says.
+type Orders struct {
+	Hold   plan.Guard // what holds every step; NoGuard if nothing does
+	Reason string
+	Resend bool // send secrets that seem to be in place
+}
+
+// A Pass is what came of looking at a cluster once.
+type Pass struct {
+	Cluster  string
+	Began    time.Time
+	Took     time.Duration
+	Observed *resource.Cluster // nil if the cluster could not be read
+	Plan     plan.Plan
+	Report   *plan.Report // nil if nothing was sent
+	Err      error        // why the cluster could not be read, or nothing remembered
+}
+
+// An IdentityError says that another cluster answers at the endpoint. It freezes the
+// cluster: nothing is planned, let alone written, until the file or a human says otherwise.
+type IdentityError struct{ Want, Have, By string }
+
+func (e *IdentityError) Error() string {
+	return fmt.Sprintf("another cluster answers: its UUID is %s, and %s says %s; nothing is done until that is settled", plan.Safe(e.Have), e.By, e.Want)
+}
+
+// Once reads, decides, acts and remembers.
+func (l *Loop) Once(ctx context.Context, o Orders) Pass {
+	p := l.Look(ctx, o)
+	if p.Err == nil && l.Edges.MemoryErr == nil {
+		l.Act(ctx, &p)
+	}
+	p.Took = time.Since(p.Began)
+	return p
+}
+
+// Look reads and decides, and changes nothing.
+func (l *Loop) Look(ctx context.Context, o Orders) Pass {
+	p := Pass{Cluster: l.Spec.Name, Began: time.Now()}
+	p.Observed, p.Plan, p.Err = l.look(ctx, o)
+	if p.Err != nil {
+		p.Observed, p.Plan = nil, plan.Plan{Cluster: l.Spec.Name, Err: p.Err}
+	}
+	p.Took = time.Since(p.Began)
+	return p
+}
+
+func (l *Loop) look(ctx context.Context, o Orders) (*resource.Cluster, plan.Plan, error) {
+	have, err := l.read(ctx, l.healthDue())
+	if err != nil {
+		return nil, plan.Plan{}, err
+	}
+	p := l.decide(ctx, have, o)
+	if p.WantsHealth && !have.Health {
+		if have, err = l.read(ctx, true); err != nil {
+			return nil, plan.Plan{}, err
+		}
+		p = l.decide(ctx, have, o)
+	}
+	return have, p, nil
+}
+
+// healthDue says whether Advanced fields are to be read: when their time has come, and
+// after a change, whose effect on reachability is what the next removal waits for.
+func (l *Loop) healthDue() bool {
+	return l.Health <= 0 || time.Since(l.healthRead) >= l.Health || !l.changed.Before(l.healthRead)
+}
+
+func (l *Loop) read(ctx context.Context, health bool) (*resource.Cluster, error) {
+	have, err := l.Edges.Reader.Read(ctx, health, l.Spec.Objects)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.recognise(have); err != nil {
+		return nil, err
+	}
+	if health {
+		l.healthRead = have.At
+	}
+	return have, nil
+}
+
+// recognise checks that the cluster is the one that the file or the first contact named.
+func (l *Loop) recognise(have *resource.Cluster) error {
+	if l.Spec.UUID != "" && l.Spec.UUID != have.UUID {
+		return &IdentityError{Want: l.Spec.UUID, Have: have.UUID, By: "the file"}
+	}
+	if pinned := l.ledger().UUID; pinned != "" && pinned != have.UUID && l.Spec.UUID == "" {
+		return &IdentityError{Want: pinned, Have: have.UUID, By: "the first contact"}
+	}
+	return nil
+}
+
+func (l *Loop) ledger() plan.Ledger {
+	if l.Edges.Memory == nil {
+		return plan.Ledger{}
+	}
+	return l.Edges.Memory.Ledger()
+}
+
+func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) plan.Plan {
+	p := diff.Compute(diff.Input{
+		Cluster: l.Spec.Name,
+		Want:    l.Spec.Objects,
+		Have:    have,
+		Ledger:  l.ledger(),
+		Secrets: l.Edges.Actor.Digests(ctx, l.Spec.Objects),
+		Policy:  diff.Policy{MaxDeletes: l.Spec.Policy.MaxDeletes, MinReachable: l.Spec.Policy.MinReachableServers},
+		Resend:  o.Resend,
+		Now:     time.Now(),
+	})
+	switch {
+	case l.Edges.MemoryErr != nil:
+		p.Hold(plan.State, (&MemoryError{l.Edges.MemoryErr}).Error())
+	case o.Hold != plan.NoGuard:
+		p.Hold(o.Hold, o.Reason)
+	case l.Spec.Mode == desired.Observe:
+		p.Hold(plan.Mode, "the file has mode: observe for this cluster")
+	}
+	return p
+}
+
+// Act remembers what a look found in place, and carries its plan out.
+func (l *Loop) Act(ctx context.Context, p *Pass) {
+	if p.Err = l.remember(p); p.Err != nil || p.Plan.Counts().Ready() == 0 {
+		return
+	}
+	rep := l.Edges.Actor.Run(ctx, &p.Plan)
+	p.Report = &rep
+	if rep.Changed() {
+		l.changed = time.Now()
+	}
+}
+
+// remember makes durable what a look found: whose endpoint this is, and which secrets were
+// in place before us.
+func (l *Loop) remember(p *Pass) error {
+	m, now := l.Edges.Memory, time.Now()
+	if m == nil {
+		return &MemoryError{l.Edges.MemoryErr}
+	}
+	if m.Ledger().UUID != p.Observed.UUID {
+		if err := m.Pin(p.Observed.UUID, now); err != nil {
+			return &MemoryError{err}
+		}
+	}
+	if err := m.Adopt(p.Plan.Adopted, now); err != nil {
+		return &MemoryError{err}
+	}
+	return nil
+}
+
+// A MemoryError says that nothing can be remembered, so that nothing may be written.
+type MemoryError struct{ Err error }
+
+func (e *MemoryError) Error() string { return fmt.Sprintf("nothing can be remembered: %v", e.Err) }
+func (e *MemoryError) Unwrap() error { return e.Err }
+
+// Failure says what of a pass went wrong, step by step; nil if nothing did.
+func (p *Pass) Failure() error {
+	if p.Err != nil || p.Report == nil {
+		return p.Err
+	}
+	var errs []error
+	for _, r := range p.Report.Results {
+		if r.Outcome == plan.Failed || r.Outcome == plan.Unknown {
+			errs = append(errs, fmt.Errorf("%s %s: %w", r.Step.Op, r.Step.Addr, r.Err))
+		}
+	}
+	return errors.Join(errs...)
+}

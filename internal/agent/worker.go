@@ -1,0 +1,215 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"kmagent/internal/desired"
+	"kmagent/internal/plan"
+)
+
+// readBack is how soon after a change the next pass looks at what became of it.
+const readBack = 2 * time.Second
+
+// A worker is the goroutine of one cluster. Nothing that happens in it reaches another.
+type worker struct {
+	fleet *Fleet
+	name  string
+	stop  context.CancelFunc
+	done  chan struct{}
+	dirty chan struct{} // one slot: a pass is owed at once
+
+	mu     sync.Mutex
+	task   task
+	reopen bool // the way to the cluster must be made anew
+
+	// Of the goroutine alone:
+	loop     *Loop
+	failures int
+	lastErr  string
+	held     map[string]string // what was told of held and refused steps: a fact is told once
+}
+
+// A task is what a worker works on; it is replaced as a whole.
+type task struct {
+	spec   desired.Cluster
+	orders Orders
+}
+
+// assign hands a worker its task and wakes it. How the cluster is reached is made anew if
+// the file says something else of it.
+func (w *worker) assign(t task) {
+	w.mu.Lock()
+	w.reopen = w.reopen || reachedOtherwise(w.task.spec, t.spec)
+	w.task = t
+	w.mu.Unlock()
+	select {
+	case w.dirty <- struct{}{}:
+	default: // a pass is already owed
+	}
+}
+
+func reachedOtherwise(a, b desired.Cluster) bool {
+	return a.Endpoint != b.Endpoint || a.TLS != b.TLS || a.Auth != b.Auth
+}
+
+func (w *worker) run(ctx context.Context) {
+	defer close(w.done)
+	defer w.close()
+	for ctx.Err() == nil {
+		t := time.NewTimer(w.turn(ctx))
+		select {
+		case <-ctx.Done():
+		case <-w.dirty:
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}
+
+// turn makes one pass, when its place in the fleet is free, and returns how long to rest.
+func (w *worker) turn(ctx context.Context) time.Duration {
+	select {
+	case w.fleet.places <- struct{}{}:
+	case <-ctx.Done():
+		return 0
+	}
+	defer func() { <-w.fleet.places }()
+	w.mu.Lock()
+	t := w.task
+	if w.reopen {
+		w.close()
+		w.reopen = false
+	}
+	w.mu.Unlock()
+	p := w.pass(ctx, t)
+	if ctx.Err() != nil && p.Report == nil {
+		return 0
+	}
+	w.tell(p)
+	return w.rest(p, t.spec)
+}
+
+// pass makes one pass. A panic in it is this cluster's failure and nobody else's.
+func (w *worker) pass(ctx context.Context, t task) (p Pass) {
+	began := time.Now()
+	defer func() {
+		if r := recover(); r != nil {
+			// What was recovered may hold anything, so only where it happened is told.
+			w.fleet.Log.Error("pass panicked", "event", "pass.panic", "cluster", w.name, "stack", string(debug.Stack()))
+			w.close()
+			p = Pass{Cluster: w.name, Began: began, Took: time.Since(began), Err: errPanic}
+		}
+	}()
+	if w.loop == nil {
+		edges, err := w.fleet.Open(t.spec)
+		if err != nil {
+			return Pass{Cluster: w.name, Began: began, Took: time.Since(began), Err: err}
+		}
+		w.loop = &Loop{Edges: edges}
+	}
+	w.loop.Spec, w.loop.Health = t.spec, w.fleet.health(t.spec)
+	return w.loop.Once(ctx, t.orders)
+}
+
+var errPanic = errors.New("the pass panicked; the log has the stack")
+
+func (w *worker) close() {
+	if w.loop == nil || w.loop.Edges.Close == nil {
+		w.loop = nil
+		return
+	}
+	if err := w.loop.Edges.Close(); err != nil {
+		w.fleet.Log.Warn("cluster not closed cleanly", "event", "cluster.close", "cluster", w.name, "err", err)
+	}
+	w.loop = nil
+}
+
+// rest says how long to wait before the next pass: soon after a change, longer and longer
+// after failures, an interval otherwise.
+func (w *worker) rest(p Pass, spec desired.Cluster) time.Duration {
+	err := p.Failure()
+	if _, forgetful := errors.AsType[*MemoryError](err); forgetful || w.loop != nil && w.loop.Edges.MemoryErr != nil {
+		w.close() // a new attempt to open the journal comes with the next pass
+	}
+	switch {
+	case err != nil:
+		w.failures++
+		return pause(w.failures)
+	case p.Report != nil && p.Report.Changed():
+		w.failures = 0
+		return min(readBack, w.fleet.interval(spec))
+	default:
+		w.failures = 0
+		return spread(w.fleet.interval(spec))
+	}
+}
+
+// tell reports a pass: always to the metrics, to the log what is news.
+func (w *worker) tell(p Pass) {
+	w.fleet.Done(p)
+	log := w.fleet.Log.With("cluster", w.name)
+	if p.Report != nil {
+		for _, r := range p.Report.Results {
+			tellStep(log, r)
+		}
+	}
+	now := ""
+	if p.Err != nil {
+		now = p.Err.Error()
+	}
+	switch {
+	case now != "" && now != w.lastErr:
+		log.Error("pass failed", "event", "pass.failed", "err", plan.Safe(now))
+	case now == "" && w.lastErr != "":
+		log.Info("cluster is back", "event", "cluster.recovered", "failures", w.failures)
+	default:
+		log.Debug("pass done", "event", "pass.done", "plan", p.Plan.Counts().String(), "took", p.Took)
+	}
+	w.lastErr = now
+	w.tellHeld(log, p.Plan)
+}
+
+func tellStep(log *slog.Logger, r plan.Result) {
+	s := r.Step
+	attrs := []any{"op", s.Op.String(), "object", s.Addr.String(), "source", s.Source.String(), "fields", fieldNames(s)}
+	switch r.Outcome {
+	case plan.Applied:
+		log.Info("step applied", append(attrs, "event", "op.succeeded", "took", r.Took)...)
+	case plan.Failed:
+		log.Error("step failed", append(attrs, "event", "op.failed", "err", plan.Safe(r.Err.Error()))...)
+	case plan.Unknown:
+		log.Error("outcome of step unknown; the next pass looks", append(attrs, "event", "op.unknown", "err", plan.Safe(r.Err.Error()))...)
+	}
+}
+
+func fieldNames(s *plan.Step) []string {
+	names := make([]string, len(s.Changes))
+	for i, c := range s.Changes {
+		names[i] = c.Field
+	}
+	return names
+}
+
+func (w *worker) tellHeld(log *slog.Logger, p plan.Plan) {
+	now := map[string]string{}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		if s.Status == plan.Ready {
+			continue
+		}
+		key := fmt.Sprintf("%s %s", s.Op, s.Addr)
+		now[key] = s.Reason
+		if w.held[key] == s.Reason {
+			continue
+		}
+		log.Warn("step "+s.Status.String(), "event", "guard."+s.Status.String(), "op", s.Op.String(), "object", s.Addr.String(),
+			"source", s.Source.String(), "guard", string(s.Guard), "reason", plan.Safe(s.Reason))
+	}
+	w.held = now
+}

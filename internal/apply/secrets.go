@@ -1,0 +1,105 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+
+	"kmagent/internal/plan"
+	"kmagent/internal/resource"
+	"kmagent/internal/secret"
+)
+
+// An Opener turns a reference into the secret it names. Its errors name the reference and
+// say nothing of the secret.
+type Opener interface {
+	Resolve(ctx context.Context, r secret.Ref) (secret.Value, error)
+}
+
+// Digests opens every secret that the objects want and returns their keyed digests, or why
+// one cannot be had. The secrets themselves do not leave it.
+func Digests(ctx context.Context, o Opener, k secret.Key, want []*resource.Object) plan.Secrets {
+	out := plan.Secrets{}
+	for _, w := range want {
+		if w.Absent {
+			continue
+		}
+		for _, x := range append([]*resource.Object{w}, w.Children...) {
+			for i := range x.Kind.Fields {
+				f := &x.Kind.Fields[i]
+				if f.Type != resource.Secret || !x.Values[i].IsSet() {
+					continue
+				}
+				v, err := open(ctx, o, f, x.Values[i].Secret())
+				state := plan.SecretState{Err: err}
+				if err == nil {
+					state.Digest = digest(k, v, x.Addr, f.Name)
+				}
+				out[plan.SecretAt{Addr: x.Addr, Field: f.Name}] = state
+			}
+		}
+	}
+	return out
+}
+
+func digest(k secret.Key, v secret.Value, a resource.Addr, field string) string {
+	return secret.Digest(k, v, a.String(), field)
+}
+
+// open resolves one secret and checks its length against the table, so that a wrong one is
+// not sent only to be refused: some refusals are counted.
+func open(ctx context.Context, o Opener, f *resource.Field, ref secret.Ref) (secret.Value, error) {
+	v, err := o.Resolve(ctx, ref)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	if n := len(v.Expose()); f.Max > 0 && (n < f.Min || n > f.Max) {
+		return secret.Value{}, fmt.Errorf("%s: what %s names must have %d to %d bytes", f.Name, ref, max(f.Min, 1), f.Max)
+	}
+	return v, nil
+}
+
+// open replaces the references in the bodies of a step by what they name, and returns the
+// digests of what is about to be sent.
+func (r *run) open(ctx context.Context, s *plan.Step) (bodies []map[string]any, digests map[string]string, err error) {
+	digests = map[string]string{}
+	for _, q := range s.Requests {
+		b, err := r.clear(ctx, s.Addr, "", q.Body, digests)
+		if err != nil {
+			return nil, nil, err
+		}
+		bodies = append(bodies, b)
+	}
+	return bodies, digests, nil
+}
+
+// clear returns a copy of a body, or of an object in it, with its secrets in the clear.
+func (r *run) clear(ctx context.Context, a resource.Addr, under string, body map[string]any, digests map[string]string) (map[string]any, error) {
+	if body == nil {
+		return nil, nil
+	}
+	out := make(map[string]any, len(body))
+	for k, x := range body {
+		name := k
+		if under != "" {
+			name = under + "." + k
+		}
+		switch x := x.(type) {
+		case map[string]any:
+			inner, err := r.clear(ctx, a, name, x, digests)
+			if err != nil {
+				return nil, err
+			}
+			out[k] = inner
+		case secret.Ref:
+			v, err := r.Secrets.Resolve(ctx, x)
+			if err != nil {
+				return nil, err
+			}
+			digests[name] = digest(r.Key, v, a, name)
+			out[k] = v
+		default:
+			out[k] = x
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,441 @@
+// Package diff decides what to do. It does nothing itself: no clock, no files, no network,
+// no log. Equal inputs give equal plans, step for step.
+package diff
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"kmagent/internal/plan"
+	"kmagent/internal/resource"
+)
+
+// An Input is everything that a decision about one cluster rests on.
+type Input struct {
+	Cluster string             // its name in the file
+	Want    []*resource.Object // what the file declares, in any order
+	Have    *resource.Cluster  // what the cluster has; complete
+	Ledger  plan.Ledger        // what no GET can tell
+	Secrets plan.Secrets       // what became of reading the wanted secrets
+	Policy  Policy
+	Resend  bool // send secrets that seem to be in place already
+	Now     time.Time
+}
+
+// Policy is the part of the file that limits what a pass may do.
+type Policy struct {
+	MaxDeletes   int // removals in one pass
+	MinReachable int // servers that must stay; 0: two of a list of two or more, else one
+}
+
+// Compute returns the plan that makes Have like Want. It never deletes what the file only
+// leaves out, and it never replaces an object to change a field of it.
+func Compute(in Input) plan.Plan {
+	d := &decider{Input: in, plan: plan.Plan{Cluster: in.Cluster, Observed: in.Have.At}}
+	want := slices.Clone(in.Want)
+	slices.SortFunc(want, func(a, b *resource.Object) int { return a.Addr.Compare(b.Addr) })
+	for _, w := range want {
+		d.object(w)
+	}
+	d.unmanaged(want)
+	d.holdMixedReleases()
+	d.holdFlaps()
+	d.limitDeletes()
+	return d.plan
+}
+
+// A decider gathers the steps of one plan.
+type decider struct {
+	Input
+	plan plan.Plan
+}
+
+func (d *decider) add(s plan.Step) { d.plan.Steps = append(d.plan.Steps, s) }
+
+// object decides about one entry of the file and its children.
+func (d *decider) object(want *resource.Object) {
+	have := d.Have.Objects[want.Addr]
+	switch other := have != nil && have.Kind != want.Kind; {
+	case want.Absent && (have == nil || other):
+	case want.Absent:
+		d.add(d.deletion(want.Source, have, d.path(have)))
+	case other:
+		d.refuse(want, want.Source, plan.Immutable, fmt.Sprintf("a key manager of type %s stands here; kmagent does not replace one by another", have.Kind.Type))
+	case d.tooNew(want):
+	case have == nil:
+		d.create(want)
+	default:
+		d.update(want, have, d.path(have))
+		if i := want.Kind.Children(); i >= 0 && want.Values[i].IsSet() {
+			d.children(want, have, want.Kind.Fields[i].To)
+		}
+	}
+}
+
+func (d *decider) path(o *resource.Object) string {
+	return "/api/" + o.Kind.Path + "/" + resource.Segment(o.ID)
+}
+
+// tooNew refuses an object whose kind, or a field of it or of a child, the cluster's release
+// does not know. Nothing is sent for such an object: half of what somebody reviewed is not
+// what they reviewed.
+func (d *decider) tooNew(want *resource.Object) bool {
+	v := d.Have.Version
+	if v.Before(want.Kind.Since) {
+		d.refuse(want, want.Source, plan.Version, fmt.Sprintf("needs ONTAP %s; the cluster runs %s", want.Kind.Since, v))
+		return true
+	}
+	for _, o := range append([]*resource.Object{want}, want.Children...) {
+		for i := range o.Kind.Fields {
+			f := &o.Kind.Fields[i]
+			if o.Values[i].IsSet() && v.Before(f.Since) {
+				d.refuse(o, o.Place(i), plan.Version, fmt.Sprintf("%s needs ONTAP %s; the cluster runs %s", f.Name, f.Since, v))
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (d *decider) refuse(want *resource.Object, at resource.Pos, g plan.Guard, reason string) {
+	op := plan.Update
+	if d.Have.Objects[want.Addr] == nil {
+		op = plan.Create
+	}
+	d.add(plan.Step{Op: op, Status: plan.Refused, Addr: want.Addr, Source: at, Guard: g, Reason: reason})
+}
+
+// create makes an object that is not there, and then sets what its POST does not take.
+func (d *decider) create(want *resource.Object) {
+	s := plan.Step{Op: plan.Create, Addr: want.Addr, Source: want.Source, Wishes: []plan.Wish{there}}
+	body := map[string]any{}
+	if svm := want.Addr.SVM; svm != "" {
+		if _, ok := d.Have.SVMs[svm]; !ok {
+			d.refuse(want, want.Source, plan.Missing, fmt.Sprintf("the cluster has no SVM named %s", svm))
+			return
+		}
+		body["svm"] = map[string]any{"name": svm}
+	}
+	collection := "/api/" + want.Kind.Path
+	later := d.fill(&s, want, body, resource.Create)
+	if i := want.Kind.Children(); i >= 0 && want.Values[i].IsSet() {
+		var names []string
+		var members []any
+		for _, c := range want.Children {
+			names = append(names, c.Addr.Name)
+			s.Brings = append(s.Brings, c.Addr)
+			members = append(members, map[string]any{c.Kind.Identity: c.Addr.Name})
+		}
+		s.Changes = append(s.Changes, plan.Change{Field: want.Kind.Fields[i].Name, New: resource.StrList(names)})
+		assign(body, want.Kind.Fields[i].Name, members)
+	}
+	s.Requests = []plan.Request{{Method: "POST", Path: collection, Body: body}}
+	own := collection + "/" + plan.ParentID
+	d.patchAfter(&s, want, own, later)
+	d.add(s)
+	for _, c := range want.Children {
+		d.finish(c, want.Addr, own+"/"+c.Kind.Path+"/"+resource.Segment(c.Addr.Name))
+	}
+}
+
+// finish sets what the parent's POST did not take of a child that it made.
+func (d *decider) finish(want *resource.Object, parent resource.Addr, path string) {
+	s := plan.Step{Op: plan.Update, Addr: want.Addr, Source: want.Source, Parent: parent}
+	d.patchAfter(&s, want, path, settable(want, resource.Patch))
+	if len(s.Requests) > 0 || s.Status != plan.Ready {
+		d.add(s)
+	}
+}
+
+// createChild adds a member to the collection of a parent that is there.
+func (d *decider) createChild(want *resource.Object, collection string) plan.Step {
+	s := plan.Step{Op: plan.Create, Addr: want.Addr, Source: want.Source, Wishes: []plan.Wish{there}}
+	body := map[string]any{}
+	later := d.fill(&s, want, body, resource.Create)
+	s.Requests = []plan.Request{{Method: "POST", Path: collection, Body: body}}
+	d.patchAfter(&s, want, collection+"/"+resource.Segment(want.Addr.Name), later)
+	return s
+}
+
+// patchAfter appends the PATCH of those fields that a POST does not take.
+func (d *decider) patchAfter(s *plan.Step, want *resource.Object, path string, fields []int) {
+	if len(fields) == 0 {
+		return
+	}
+	body := map[string]any{}
+	for _, i := range fields {
+		f := &want.Kind.Fields[i]
+		if d.Have.Version.Before(f.PatchSince) {
+			d.block(s, want.Place(i), plan.Refused, plan.Version, fmt.Sprintf("setting %s needs ONTAP %s; the cluster runs %s", f.Name, f.PatchSince, d.Have.Version))
+		}
+		d.set(s, want, i, resource.Value{}, want.Values[i], body)
+	}
+	s.Requests = append(s.Requests, plan.Request{Method: "PATCH", Path: path, Body: body})
+}
+
+// settable lists the fields that are set and that the request of that flag takes.
+func settable(want *resource.Object, flag resource.Flags) []int {
+	var out []int
+	for i := range want.Kind.Fields {
+		f := &want.Kind.Fields[i]
+		if want.Values[i].IsSet() && f.Flags.Has(flag) && f.Type != resource.Children {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// fill puts the fields that a request of that flag takes into body, and returns those that
+// are left for a PATCH.
+func (d *decider) fill(s *plan.Step, want *resource.Object, body map[string]any, flag resource.Flags) (later []int) {
+	for _, i := range settable(want, flag) {
+		d.set(s, want, i, resource.Value{}, want.Values[i], body)
+	}
+	for _, i := range settable(want, resource.Patch) {
+		if !want.Kind.Fields[i].Flags.Has(flag) {
+			later = append(later, i)
+		}
+	}
+	return later
+}
+
+// update compares an object that is there, field by field.
+func (d *decider) update(want, have *resource.Object, path string) {
+	s := plan.Step{Op: plan.Update, Addr: want.Addr, Source: want.Source}
+	body := map[string]any{}
+	for i := range want.Kind.Fields {
+		f, w, h := &want.Kind.Fields[i], want.Values[i], have.Values[i]
+		if !w.IsSet() || f.Type == resource.Children || !d.differs(&s, want, i, h) {
+			continue
+		}
+		switch {
+		case !f.Flags.Has(resource.Patch):
+			d.immutable(want, i, h)
+		case d.Have.Version.Before(f.PatchSince):
+			d.refuse(want, want.Place(i), plan.Version, fmt.Sprintf("changing %s needs ONTAP %s; the cluster runs %s", f.Name, f.PatchSince, d.Have.Version))
+		case f.Flags.Has(resource.GrowFirst):
+			d.regroup(&s, want, have, i, body)
+		default:
+			d.set(&s, want, i, h, w, body)
+		}
+	}
+	d.company(want, body)
+	if len(s.Changes) > 0 || s.Status != plan.Ready {
+		s.Requests = []plan.Request{{Method: "PATCH", Path: path, Body: body}}
+		d.add(s)
+	}
+}
+
+// company adds to a PATCH the fields that must go with those it has (ONTAP REST reference,
+// key-servers, codes 65536845 and 65536846: a user name and its password).
+func (d *decider) company(want *resource.Object, body map[string]any) {
+	for i := range want.Kind.Fields {
+		f := &want.Kind.Fields[i]
+		if f.With == "" || !holds(body, f.Name) || holds(body, f.With) {
+			continue
+		}
+		if j := want.Kind.Index(f.With); j >= 0 && want.Values[j].IsSet() {
+			assign(body, f.With, wire(want.Values[j]))
+		}
+	}
+}
+
+func (d *decider) immutable(want *resource.Object, i int, have resource.Value) {
+	f := &want.Kind.Fields[i]
+	out := cmp.Or(f.WayOut, "delete the object (state: absent) and create it anew while no data depends on it")
+	d.add(plan.Step{
+		Op: plan.Update, Status: plan.Refused, Guard: plan.Immutable, Addr: want.Addr, Source: want.Place(i),
+		Changes: []plan.Change{{Field: f.Name, Old: have, New: want.Values[i]}},
+		Reason:  f.Name + " cannot be changed in place: " + out,
+	})
+}
+
+// differs says whether field i has to be sent.
+func (d *decider) differs(s *plan.Step, want *resource.Object, i int, have resource.Value) bool {
+	f, w := &want.Kind.Fields[i], want.Values[i]
+	switch f.Type {
+	case resource.Secret:
+		return d.secretDiffers(want, i)
+	case resource.Link, resource.Links:
+		resolved, ok := d.resolve(s, want, i)
+		return !ok || !f.Equal(resolved, have)
+	default:
+		return !f.Equal(w, have)
+	}
+}
+
+// secretDiffers compares digests, since no GET returns a secret. What was never sent from
+// here and was there before us is taken for current.
+func (d *decider) secretDiffers(want *resource.Object, i int) bool {
+	f := &want.Kind.Fields[i]
+	state := d.Secrets[plan.SecretAt{Addr: want.Addr, Field: f.Name}]
+	if state.Err != nil {
+		return true // set reports why
+	}
+	known := d.Ledger.Objects[want.Addr]
+	old, sent := known.Secrets[f.Name]
+	switch {
+	case d.Resend:
+		return true
+	case sent:
+		return old != state.Digest
+	case known.Created:
+		return true
+	}
+	d.plan.Adopted = append(d.plan.Adopted, plan.Adoption{Addr: want.Addr, Field: f.Name, Digest: state.Digest})
+	d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: want.Addr, Source: want.Place(i),
+		Text: f.Name + " is taken to be current, since the object was there before us; apply --resend-secrets sends it"})
+	return false
+}
+
+// set adds one field to a step: the change that people see, the value that goes out and the
+// wish that is remembered.
+func (d *decider) set(s *plan.Step, want *resource.Object, i int, old, new resource.Value, body map[string]any) {
+	f := &want.Kind.Fields[i]
+	wish := plan.Wish{Field: f.Name}
+	switch f.Type {
+	case resource.Secret:
+		state := d.Secrets[plan.SecretAt{Addr: want.Addr, Field: f.Name}]
+		if state.Err != nil {
+			d.block(s, want.Place(i), plan.Held, plan.Secret, state.Err.Error())
+		}
+		if s.Op == plan.Update {
+			old = new
+		}
+		wish.Value = state.Digest
+	case resource.Link, resource.Links:
+		if resolved, ok := d.resolve(s, want, i); ok {
+			new = resolved
+		}
+		wish.Value = wishOf(new)
+	default:
+		wish.Value = wishOf(new)
+	}
+	s.Changes = append(s.Changes, plan.Change{Field: f.Name, Old: old, New: new})
+	s.Wishes = append(s.Wishes, wish)
+	assign(body, f.Name, wire(new))
+}
+
+// block keeps a step from being sent. The first reason stands, but a refusal outdoes a hold.
+func (d *decider) block(s *plan.Step, at resource.Pos, status plan.Status, g plan.Guard, reason string) {
+	if s.Status >= status {
+		return
+	}
+	s.Status, s.Guard, s.Reason, s.Source = status, g, reason, at
+}
+
+// resolve finds the UUIDs of the objects that field i names. If one is missing it refuses
+// the step and returns false.
+func (d *decider) resolve(s *plan.Step, want *resource.Object, i int) (resource.Value, bool) {
+	f, w := &want.Kind.Fields[i], want.Values[i]
+	links := w.Links()
+	if f.Type == resource.Link {
+		links = []resource.LinkTo{w.Link()}
+	}
+	out := make([]resource.LinkTo, 0, len(links))
+	for _, l := range links {
+		o, ok := d.Have.Find(f.To, want.Addr.SVM, f.Where, l)
+		if !ok {
+			where := "the cluster"
+			if want.Addr.SVM != "" {
+				where = "SVM " + want.Addr.SVM + " or the cluster"
+			}
+			d.block(s, want.Place(i), plan.Refused, plan.Missing,
+				fmt.Sprintf("no %s of type %s called %s is installed at %s; install it, or correct %s", f.To.Name, f.Where, l, where, f.Name))
+			return w, false
+		}
+		out = append(out, resource.LinkTo{Name: o.Addr.Name, UUID: o.ID})
+	}
+	if f.Type == resource.Link {
+		return resource.LinkValue(out[0]), true
+	}
+	return resource.LinkList(out), true
+}
+
+// deletion removes an object that is there.
+func (d *decider) deletion(source resource.Pos, have *resource.Object, path string) plan.Step {
+	return plan.Step{Op: plan.Delete, Addr: have.Addr, Source: source, Wishes: []plan.Wish{gone},
+		Requests: []plan.Request{{Method: "DELETE", Path: path}}}
+}
+
+// unmanaged reports the objects of the cluster that the file does not mention.
+func (d *decider) unmanaged(want []*resource.Object) {
+	declared := make(map[resource.Addr]bool, len(want))
+	for _, w := range want {
+		declared[w.Addr] = true
+	}
+	var left []resource.Addr
+	for a, o := range d.Have.Objects {
+		if !declared[a] && o.Kind.Section != "" {
+			left = append(left, a)
+		}
+	}
+	slices.SortFunc(left, resource.Addr.Compare)
+	for _, a := range left {
+		d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: a, Text: "is not in the file: left alone"})
+	}
+}
+
+// holdMixedReleases stops writes while nodes run different releases: during a rolling
+// upgrade half of the nodes lack what the other half just accepted.
+func (d *decider) holdMixedReleases() {
+	for _, n := range d.Have.Nodes {
+		if n.Version.IsZero() || n.Version == d.Have.Nodes[0].Version {
+			continue
+		}
+		first := d.Have.Nodes[0]
+		d.plan.Hold(plan.Nodes, fmt.Sprintf("%s runs ONTAP %s and %s runs %s: an upgrade is under way", first.Name, first.Version, n.Name, n.Version))
+		return
+	}
+}
+
+// holdFlaps stops what somebody keeps undoing.
+func (d *decider) holdFlaps() {
+	for i := range d.plan.Steps {
+		s := &d.plan.Steps[i]
+		if s.Status != plan.Ready {
+			continue
+		}
+		for _, w := range s.Wishes {
+			n := d.Ledger.Objects[s.Addr].Reversals(w, d.Now)
+			what := cmp.Or(w.Field, "the object")
+			if n == 0 {
+				continue
+			}
+			if n < plan.FlapLimit {
+				d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: s.Addr, Source: s.Source,
+					Text: what + " was set within the hour, and is not as it was set: somebody undid it, or ONTAP does not keep it"})
+				continue
+			}
+			d.block(s, s.Source, plan.Held, plan.Flap, fmt.Sprintf(
+				"%s was set %d times within the hour and undone each time: somebody else manages it, or ONTAP does not keep it; writes to it rest until an hour has passed or the file changes", what, n))
+			break
+		}
+	}
+}
+
+// limitDeletes holds removals beyond the policy's number.
+func (d *decider) limitDeletes() {
+	left := d.Policy.MaxDeletes
+	for i := range d.plan.Steps {
+		s := &d.plan.Steps[i]
+		if s.Op != plan.Delete || s.Status != plan.Ready {
+			continue
+		}
+		if left > 0 {
+			left--
+			continue
+		}
+		reason := fmt.Sprintf("policy.max_deletes lets %d go in one pass: the next one continues", d.Policy.MaxDeletes)
+		if d.Policy.MaxDeletes == 0 {
+			reason = "policy.max_deletes is 0: nothing is removed"
+		}
+		d.block(s, s.Source, plan.Held, plan.MaxDeletes, reason)
+	}
+}
+
+// list joins names for a sentence.
+func list(names []string) string { return strings.Join(names, ", ") }

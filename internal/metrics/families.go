@@ -1,0 +1,182 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// A family is one metric: the single place for its name, its labels and its words, from
+// which the collectors are made and the manual's tables are checked.
+type family struct {
+	name   string
+	kind   string // one of the following
+	help   string
+	labels []string
+	desc   *prometheus.Desc
+}
+
+const prefix = "kmagent_"
+
+// The types of metrics, in Prometheus's words.
+const (
+	gaugeKind     = "gauge"
+	counterKind   = "counter"
+	histogramKind = "histogram"
+)
+
+func define(kind, name, help string, labels []string) *family {
+	name = prefix + name
+	return &family{name, kind, help, labels, prometheus.NewDesc(name, help, labels, nil)}
+}
+
+func gauge(name, help string, labels ...string) *family {
+	return define(gaugeKind, name, help, labels)
+}
+
+func counter(name, help string, labels ...string) *family {
+	return define(counterKind, name, help, labels)
+}
+
+func histogram(name, help string, labels ...string) *family {
+	return define(histogramKind, name, help, labels)
+}
+
+func (f *family) counter() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: f.name, Help: f.help}, f.labels)
+}
+
+func (f *family) histogram(buckets ...float64) *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: f.name, Help: f.help, Buckets: buckets}, f.labels)
+}
+
+// A group is a table of the manual.
+type group struct {
+	title    string
+	families []*family
+}
+
+// groups lists every metric, in the order of the manual.
+func groups() []group {
+	return []group{
+		{"Desired state", []*family{sourceInfo, sourceFetches, sourceLastSuccess, configValid, configLoaded, configProblems, managedResources}},
+		{"Reconcile", []*family{reconciles, reconcileDuration, lastRun, lastSuccess, reconcileInterval, reconcileMode, pendingChanges, planBlocked, changes}},
+		{"Drift", []*family{driftedResources, driftFirstSeen, driftDetected}},
+		{"Key managers", []*family{clusterInfo, managerInfo, managerState, serverInfo, serverReachable, serverState, serverLastReachable, certificateNotAfter, droppedObjects}},
+		{"ONTAP API", []*family{ontapUp, ontapRequests, requestDuration, ontapRetries}},
+	}
+}
+
+// Desired state.
+var (
+	sourceInfo = gauge("source_info",
+		"Revision of the desired state in use; constant 1.",
+		"source", "ref", "revision", "signed_by")
+	sourceFetches = counter("source_fetches_total",
+		"Attempts to read the desired state, by result (success, unchanged, error).",
+		"source", "result")
+	sourceLastSuccess = gauge("source_last_success_timestamp_seconds",
+		"Unix time of the last successful read of the desired state.",
+		"source")
+	configValid = gauge("config_last_load_successful",
+		"Whether the newest desired state parsed and validated (1) or the previous one is still in use (0).",
+		"source")
+	configLoaded = gauge("config_last_load_success_timestamp_seconds",
+		"Unix time of the last desired state that parsed and validated.",
+		"source")
+	configProblems = gauge("config_problems",
+		"Validation findings in the newest desired state, by severity (error, warning).",
+		"source", "severity")
+	managedResources = gauge("managed_resources",
+		"Resources declared in the desired state.",
+		"cluster", "svm", "kind")
+)
+
+// Reconcile.
+var (
+	reconciles = counter("reconciles_total",
+		"Reconcile passes, by result (in_sync, applied, planned, blocked, failed).",
+		"cluster", "result")
+	reconcileDuration = histogram("reconcile_duration_seconds",
+		"Wall time of one reconcile pass.",
+		"cluster")
+	lastRun = gauge("reconcile_last_run_timestamp_seconds",
+		"Unix time at which the last reconcile pass ended, whatever its result.",
+		"cluster")
+	lastSuccess = gauge("reconcile_last_success_timestamp_seconds",
+		"Unix time at which a reconcile pass last ended without an error.",
+		"cluster")
+	reconcileInterval = gauge("reconcile_interval_seconds",
+		"Configured interval between reconcile passes.",
+		"cluster")
+	reconcileMode = gauge("reconcile_mode",
+		"Mode in force (observe, plan, enforce, suspended): 1 for the current mode, 0 for the others.",
+		"cluster", "mode")
+	pendingChanges = gauge("plan_pending_changes",
+		"Changes in the newest plan that are not applied yet, by action (create, update, delete, rotate).",
+		"cluster", "svm", "kind", "action")
+	planBlocked = gauge("plan_blocked",
+		"Whether a plan waits (1), by reason (approval, window, guard, not_leader).",
+		"cluster", "reason")
+	changes = counter("changes_total",
+		"Changes sent to ONTAP, by result (success, error, unknown).",
+		"cluster", "kind", "action", "result")
+)
+
+// Drift.
+var (
+	driftedResources = gauge("drifted_resources",
+		"Resources that differ from the desired state, by drift (missing, unexpected, changed).",
+		"cluster", "svm", "kind", "drift")
+	driftFirstSeen = gauge("drift_first_seen_timestamp_seconds",
+		"Unix time at which the present drift was first seen; the series is absent while there is none.",
+		"cluster", "svm", "kind")
+	driftDetected = counter("drift_detected_total",
+		"Resources that went from matching to differing.",
+		"cluster", "svm", "kind", "drift")
+)
+
+// Key managers.
+var (
+	clusterInfo = gauge("cluster_info",
+		"Identity of a managed ONTAP cluster; constant 1.",
+		"cluster", "ontap_name", "cluster_uuid", "version")
+	managerInfo = gauge("key_manager_info",
+		"A key manager found on the cluster; constant 1.",
+		"cluster", "svm", "scope", "type", "uuid")
+	managerState = gauge("key_manager_state",
+		"State of a key manager as ONTAP reports it (available, degraded, unavailable, unknown): 1 for the current state.",
+		"cluster", "svm", "type", "state")
+	serverInfo = gauge("key_server_info",
+		"A key server configured on the cluster; constant 1. Role is primary or secondary.",
+		"cluster", "svm", "key_server", "role", "position")
+	serverReachable = gauge("key_server_reachable",
+		"Whether a node reaches a key server, as ONTAP reports it: 1 available, 0 anything else.",
+		"cluster", "svm", "node", "key_server")
+	serverState = gauge("key_server_state",
+		"State word of a key server on a node (available, not_responding, unknown): 1 for the current state.",
+		"cluster", "svm", "node", "key_server", "state")
+	serverLastReachable = gauge("key_server_last_reachable_timestamp_seconds",
+		"Unix time at which a node last reached a key server.",
+		"cluster", "svm", "node", "key_server")
+	certificateNotAfter = gauge("certificate_not_after_timestamp_seconds",
+		"End of validity of a certificate that a key manager uses; use is client or server_ca.",
+		"cluster", "svm", "use", "uuid")
+	droppedObjects = gauge("dropped_objects",
+		"Key managers, key servers, their states on nodes, and certificates of a cluster that have no series, because there are too many or one looks like another.",
+		"cluster")
+)
+
+// ONTAP API.
+var (
+	ontapUp = gauge("ontap_up",
+		"Whether the last request to the cluster's management API was answered.",
+		"cluster")
+	ontapRequests = counter("ontap_requests_total",
+		"Requests to ONTAP, by path template, method and status code (0: no answer).",
+		"cluster", "endpoint", "method", "code")
+	requestDuration = histogram("ontap_request_duration_seconds",
+		"Time from sending a request to ONTAP to the end of its answer.",
+		"cluster", "method")
+	ontapRetries = counter("ontap_retries_total",
+		"Requests sent again, by reason (timeout, connect, status_429, status_5xx).",
+		"cluster", "reason")
+)

@@ -1,0 +1,93 @@
+package plan
+
+import (
+	"encoding/json"
+	"io"
+
+	"kmagent/internal/resource"
+)
+
+// The JSON of plans. Its shape is a contract: fields are added, never changed or removed,
+// within one version.
+type (
+	document struct {
+		Version  int           `json:"version"`
+		Clusters []clusterJSON `json:"clusters"`
+	}
+	clusterJSON struct {
+		Name    string     `json:"name"`
+		Summary Counts     `json:"summary"`
+		Steps   []stepJSON `json:"steps"`
+		Notes   []noteJSON `json:"notes,omitempty"`
+		Error   string     `json:"error,omitempty"`
+	}
+	stepJSON struct {
+		Op       string        `json:"op"`
+		Status   string        `json:"status"`
+		Address  string        `json:"address"`
+		Source   string        `json:"source,omitempty"`
+		Changes  []changeJSON  `json:"changes"`
+		Action   string        `json:"action,omitempty"`
+		Guard    string        `json:"guard,omitempty"`
+		Reason   string        `json:"reason,omitempty"`
+		Requests []requestJSON `json:"requests"`
+	}
+	changeJSON struct {
+		Field string         `json:"field"`
+		Old   resource.Value `json:"old"`
+		New   resource.Value `json:"new"`
+	}
+	requestJSON struct {
+		Method string `json:"method"`
+		Path   string `json:"path"`
+	}
+	noteJSON struct {
+		Address string `json:"address"`
+		Source  string `json:"source,omitempty"`
+		Text    string `json:"text"`
+	}
+)
+
+// JSON writes plans for machines: version 1 of the format. Steps stand in the order in
+// which they are sent. Only requests of ready steps are listed: the others are not sent.
+func JSON(w io.Writer, plans []Plan) error {
+	doc := document{Version: 1, Clusters: make([]clusterJSON, len(plans))}
+	for i := range plans {
+		doc.Clusters[i] = plans[i].json()
+	}
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(doc)
+}
+
+func (p *Plan) json() clusterJSON {
+	c := clusterJSON{Name: p.Cluster, Summary: p.Counts(), Steps: make([]stepJSON, len(p.Steps))}
+	if p.Err != nil {
+		c.Error = Safe(p.Err.Error())
+	}
+	for i := range p.Steps {
+		c.Steps[i] = p.Steps[i].json()
+	}
+	for _, n := range p.Notes {
+		c.Notes = append(c.Notes, noteJSON{n.Addr.String(), n.Source.String(), n.Text})
+	}
+	return c
+}
+
+func (s *Step) json() stepJSON {
+	j := stepJSON{
+		Op: s.Op.String(), Status: s.Status.String(), Address: s.Addr.String(), Source: s.Source.String(),
+		Changes: make([]changeJSON, len(s.Changes)), Action: s.Action,
+		Guard: string(s.Guard), Reason: Safe(s.Reason), Requests: []requestJSON{},
+	}
+	for i, c := range s.Changes {
+		j.Changes[i] = changeJSON{c.Field, c.Old, c.New}
+	}
+	if s.Status == Ready {
+		for _, r := range s.Requests {
+			j.Requests = append(j.Requests, requestJSON{r.Method, r.Path})
+		}
+	}
+	return j
+}

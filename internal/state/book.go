@@ -1,0 +1,206 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"kmagent/internal/plan"
+	"kmagent/internal/resource"
+)
+
+// compactAfter is how many records a journal takes on before it is written anew as one.
+const compactAfter = 4096
+
+// maxJournal bounds what is read of a journal, far above what compaction lets it grow to.
+const maxJournal = 256 << 20
+
+// A Book is the journal of one cluster, open for writing, and the ledger that it adds up
+// to. It belongs to one goroutine. Once a write failed, every later one fails too: what is
+// on disk is then unknown, and a restart reads it.
+type Book struct {
+	cluster string
+	path    string
+	f       *os.File
+	led     plan.Ledger
+	seq     uint64
+	records int
+	failed  error
+}
+
+// Book opens the journal of a cluster and replays it. A last line that a crash cut short is
+// dropped; other damage is [ErrCorrupt], and nothing is written then.
+func (s *Store) Book(cluster string) (*Book, error) {
+	path := journal(s.dir, cluster)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	b := &Book{cluster: cluster, path: path, f: f}
+	if err := b.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
+	}
+	return b, nil
+}
+
+func journal(dir, cluster string) string {
+	return filepath.Join(dir, "clusters", cluster+".journal")
+}
+
+// Read returns what is remembered of a cluster, beside whoever writes to it. A directory or
+// journal that is not there is an empty ledger.
+func Read(dir, cluster string) (plan.Ledger, error) {
+	path := journal(dir, cluster)
+	text, err := readAll(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return plan.Ledger{}, nil
+	}
+	if err != nil {
+		return plan.Ledger{}, err
+	}
+	led, _, _, err := replay(cluster, text)
+	if err != nil {
+		return plan.Ledger{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return led, nil
+}
+
+func readAll(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxJournal {
+		return nil, fmt.Errorf("%w: %d bytes", ErrCorrupt, info.Size())
+	}
+	return os.ReadFile(path)
+}
+
+func (b *Book) load() error {
+	text, err := readAll(b.path)
+	if err != nil {
+		return err
+	}
+	led, last, whole, err := replay(b.cluster, text)
+	if err != nil {
+		return err
+	}
+	if whole < len(text) {
+		if err := b.f.Truncate(int64(whole)); err != nil {
+			return fmt.Errorf("cut torn record: %w", err)
+		}
+	}
+	b.led, b.seq = led, last.Seq
+	if whole == 0 {
+		return b.compact()
+	}
+	return nil
+}
+
+// Ledger returns what is remembered now. The caller must not change it, and must not use it
+// after the next write.
+func (b *Book) Ledger() plan.Ledger { return b.led }
+
+// Pin remembers which cluster the endpoint belongs to.
+func (b *Book) Pin(uuid string, at time.Time) error {
+	return b.write(record{At: at, Pin: uuid})
+}
+
+// Adopt remembers secrets that were found in place.
+func (b *Book) Adopt(list []plan.Adoption, at time.Time) error {
+	if len(list) == 0 {
+		return nil
+	}
+	r := record{At: at}
+	for _, a := range list {
+		r.Adopt = append(r.Adopt, adoption{addressOf(a.Addr), a.Field, a.Digest})
+	}
+	return b.write(r)
+}
+
+// Begin makes it durable that a step is about to be sent. No request of it may leave if
+// Begin fails.
+func (b *Book) Begin(s *plan.Step, at time.Time) error {
+	r := stepOf(s)
+	return b.write(record{At: at, Begin: &r})
+}
+
+// End makes durable what came of a step that began at begun. Secrets are the digests of
+// those that were really sent, by field.
+func (b *Book) End(s *plan.Step, begun, at time.Time, o plan.Outcome, secrets map[string]string) error {
+	r := stepOf(s)
+	r.Begun, r.Outcome, r.Secrets = begun.Round(0), o.String(), secrets
+	return b.write(record{At: at, End: &r})
+}
+
+func stepOf(s *plan.Step) step {
+	r := step{Op: s.Op.String(), Addr: addressOf(s.Addr), Wishes: s.Wishes}
+	for _, a := range s.Brings {
+		r.Brings = append(r.Brings, addressOf(a))
+	}
+	return r
+}
+
+// Close closes the journal.
+func (b *Book) Close() error { return b.f.Close() }
+
+func (b *Book) write(r record) error {
+	if b.failed != nil {
+		return b.failed
+	}
+	r.Seq, r.At = b.seq+1, r.At.Round(0).UTC()
+	line, err := r.line()
+	if err == nil {
+		_, err = b.f.Write(line)
+	}
+	if err == nil {
+		err = b.f.Sync()
+	}
+	if err != nil {
+		b.failed = fmt.Errorf("write journal: %w", err)
+		return b.failed
+	}
+	b.seq++
+	b.records++
+	note(b.cluster, &b.led, r)
+	if b.records >= compactAfter {
+		return b.compact()
+	}
+	return nil
+}
+
+// compact writes the journal anew as one record, beside the old one, and puts it in its
+// place. A crash leaves the one or the other.
+func (b *Book) compact() error {
+	s := start{Schema: Schema, UUID: b.led.UUID}
+	for a, m := range b.led.Objects {
+		if m.Created || len(m.Secrets) > 0 || len(m.Sent) > 0 {
+			s.Objects = append(s.Objects, object{addressOf(a), m.Created, m.Secrets, m.Sent})
+		}
+	}
+	slices.SortFunc(s.Objects, func(x, y object) int { return x.Addr.in("").Compare(y.Addr.in("")) })
+	r := record{Seq: b.seq + 1, At: time.Now().UTC(), Start: &s}
+	line, err := r.line()
+	if err == nil {
+		err = writeFile(b.path, line)
+	}
+	var f *os.File
+	if err == nil {
+		f, err = os.OpenFile(b.path, os.O_RDWR|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
+	}
+	if err != nil {
+		b.failed = fmt.Errorf("compact journal: %w", err)
+		return b.failed
+	}
+	b.f.Close()
+	b.f, b.seq, b.records = f, r.Seq, 1
+	if b.led.Objects == nil {
+		b.led.Objects = map[resource.Addr]plan.Remembered{}
+	}
+	return nil
+}
