@@ -63,8 +63,8 @@ func (d *decider) object(want *resource.Object) {
 	case want.Absent:
 		d.add(d.deletion(want.Source, have, d.path(have)))
 	case other:
-		d.refuse(want, want.Source, plan.Immutable, fmt.Sprintf("a key manager of type %s stands here; kmagent does not replace one by another", have.Kind.Type))
-	case d.tooNew(want):
+		d.refuse(plan.Create, want, want.Source, plan.Immutable, fmt.Sprintf("a key manager of type %s stands here; kmagent does not replace one by another", have.Kind.Type))
+	case d.tooNew(want, have != nil):
 	case have == nil:
 		d.create(want)
 	default:
@@ -82,17 +82,20 @@ func (d *decider) path(o *resource.Object) string {
 // tooNew refuses an object whose kind, or a field of it or of a child, the cluster's release
 // does not know. Nothing is sent for such an object: half of what somebody reviewed is not
 // what they reviewed.
-func (d *decider) tooNew(want *resource.Object) bool {
-	v := d.Have.Version
+func (d *decider) tooNew(want *resource.Object, there bool) bool {
+	v, op := d.Have.Version, plan.Create
+	if there {
+		op = plan.Update
+	}
 	if v.Before(want.Kind.Since) {
-		d.refuse(want, want.Source, plan.Version, fmt.Sprintf("needs ONTAP %s; the cluster runs %s", want.Kind.Since, v))
+		d.refuse(op, want, want.Source, plan.Version, fmt.Sprintf("needs ONTAP %s; the cluster runs %s", want.Kind.Since, v))
 		return true
 	}
 	for _, o := range append([]*resource.Object{want}, want.Children...) {
 		for i := range o.Kind.Fields {
 			f := &o.Kind.Fields[i]
 			if o.Values[i].IsSet() && v.Before(f.Since) {
-				d.refuse(o, o.Place(i), plan.Version, fmt.Sprintf("%s needs ONTAP %s; the cluster runs %s", f.Name, f.Since, v))
+				d.refuse(op, o, o.Place(i), plan.Version, fmt.Sprintf("%s needs ONTAP %s; the cluster runs %s", f.Name, f.Since, v))
 				return true
 			}
 		}
@@ -100,11 +103,7 @@ func (d *decider) tooNew(want *resource.Object) bool {
 	return false
 }
 
-func (d *decider) refuse(want *resource.Object, at resource.Pos, g plan.Guard, reason string) {
-	op := plan.Update
-	if d.Have.Objects[want.Addr] == nil {
-		op = plan.Create
-	}
+func (d *decider) refuse(op plan.Op, want *resource.Object, at resource.Pos, g plan.Guard, reason string) {
 	d.add(plan.Step{Op: op, Status: plan.Refused, Addr: want.Addr, Source: at, Guard: g, Reason: reason})
 }
 
@@ -114,7 +113,7 @@ func (d *decider) create(want *resource.Object) {
 	body := map[string]any{}
 	if svm := want.Addr.SVM; svm != "" {
 		if _, ok := d.Have.SVMs[svm]; !ok {
-			d.refuse(want, want.Source, plan.Missing, fmt.Sprintf("the cluster has no SVM named %s", svm))
+			d.refuse(plan.Create, want, want.Source, plan.Missing, fmt.Sprintf("the cluster has no SVM named %s", svm))
 			return
 		}
 		body["svm"] = map[string]any{"name": svm}
@@ -215,9 +214,11 @@ func (d *decider) update(want, have *resource.Object, path string) {
 		case !f.Flags.Has(resource.Patch):
 			d.immutable(want, i, h)
 		case d.Have.Version.Before(f.PatchSince):
-			d.refuse(want, want.Place(i), plan.Version, fmt.Sprintf("changing %s needs ONTAP %s; the cluster runs %s", f.Name, f.PatchSince, d.Have.Version))
+			d.refuse(plan.Update, want, want.Place(i), plan.Version, fmt.Sprintf("changing %s needs ONTAP %s; the cluster runs %s", f.Name, f.PatchSince, d.Have.Version))
 		case f.Flags.Has(resource.GrowFirst):
 			d.regroup(&s, want, have, i, body)
+		case f.Type == resource.Secret:
+			d.set(&s, want, i, w, w, body) // what is there cannot be read; that something is there is all there is to show
 		default:
 			d.set(&s, want, i, h, w, body)
 		}
@@ -301,9 +302,6 @@ func (d *decider) set(s *plan.Step, want *resource.Object, i int, old, new resou
 		state := d.Secrets[plan.SecretAt{Addr: want.Addr, Field: f.Name}]
 		if state.Err != nil {
 			d.block(s, want.Place(i), plan.Held, plan.Secret, state.Err.Error())
-		}
-		if s.Op == plan.Update {
-			old = new
 		}
 		wish.Value = state.Digest
 	case resource.Link, resource.Links:

@@ -47,7 +47,7 @@ func keyServer(svm, name string, states ...string) *resource.Object {
 	return set(o, "connectivity", resource.NodeStateList(list))
 }
 
-func certificate(uuid, kind, expiry string) *resource.Object {
+func installed(uuid, kind, expiry string) *resource.Object {
 	o := resource.NewObject(resource.Certificate, addr("certificate", "", uuid))
 	o.ID = uuid
 	set(o, "type", resource.Str(kind))
@@ -61,9 +61,9 @@ func observed(name string, managers ...*resource.Object) *resource.Cluster {
 		Nodes:   []resource.Node{{Name: "node1", Member: true}, {Name: "node2", Member: true}},
 		Objects: map[resource.Addr]*resource.Object{},
 		Links: []*resource.Object{
-			certificate("cert-client", "client", "2030-01-25T11:20:13+00:00"),
-			certificate("cert-ca", "server_ca", "2031-01-25 11:20:13+00:00"),
-			certificate("cert-idle", "client", "2026-01-25T11:20:13+00:00"),
+			installed("cert-client", "client", "2030-01-25T11:20:13+00:00"),
+			installed("cert-ca", "server_ca", "2031-01-25 11:20:13+00:00"),
+			installed("cert-idle", "client", "2026-01-25T11:20:13+00:00"),
 		},
 		At: start, Health: true,
 	}

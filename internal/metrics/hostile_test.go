@@ -24,7 +24,7 @@ func hostile(text func() string) *resource.Cluster {
 	c := observed(text(), external(svm, text(), 1, servers...), external(text(), text(), 0, servers...))
 	c.UUID = text()
 	c.Nodes = []resource.Node{{Name: text()}, {Name: text()}}
-	c.Links = []*resource.Object{certificate("cert-client", text(), "2030-01-25 11:20:13Z"), certificate(text(), text(), text())}
+	c.Links = []*resource.Object{installed("cert-client", text(), "2030-01-25 11:20:13Z"), installed(text(), text(), text())}
 	return c
 }
 

@@ -16,7 +16,7 @@ import (
 const (
 	maxManagers     = 10_000
 	maxServers      = 20_000
-	maxServersOfOne = 64      // primaries of a key manager, or secondaries of a primary
+	maxServersOfOne = 16      // primaries of a key manager, or secondaries of a primary
 	maxReach        = 100_000 // pairs of a server and a node
 	maxNodes        = 256
 	maxCertificates = 20_000

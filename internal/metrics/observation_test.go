@@ -31,21 +31,20 @@ func TestManagerState(t *testing.T) {
 		{"not asked for this time", external("vs_db", "u", 0), false, managerDegraded, managerDegraded},
 		{"kept in store", stored(external("vs_db", "u", 0)), true, "", ""},
 	}
-	key := managerKey{"vs_db", "external"}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			prev := &observation{states: map[managerKey]string{}}
+			var prev *observation
 			if tt.before != "" {
-				prev.states[key] = tt.before
+				prev = &observation{
+					managers: []manager{{svm: "vs_db", kind: "external", state: tt.before}},
+					inUse:    map[managerKey]int{{"vs_db", "external"}: 0},
+				}
 			}
 			c := observed("PROD_A", tt.obj)
 			c.Health = tt.health
 			got := observe(prev, c)
-			if got.states[key] != tt.want {
-				t.Errorf("got %q, want %q", got.states[key], tt.want)
-			}
-			if want := []manager{{"vs_db", "svm", "external", "u"}}; !cmp.Equal(want, got.managers, cmp.AllowUnexported(manager{})) {
-				t.Errorf("managers: got %v, want %v", got.managers, want)
+			if len(got.managers) != 1 || got.managers[0].state != tt.want {
+				t.Errorf("got %v, want one with state %q", got.managers, tt.want)
 			}
 		})
 	}
@@ -55,49 +54,66 @@ func TestOnboard(t *testing.T) {
 	o := resource.NewObject(resource.Onboard, addr("key_manager", "", ""))
 	o.ID = "u"
 	got := observe(nil, observed("PROD_A", set(o, "status.code", resource.Int(0))))
-	if got.states[managerKey{"", "onboard"}] != managerAvailable || len(got.managers) != 1 || got.managers[0].scope != "cluster" {
-		t.Errorf("got %v, %v", got.managers, got.states)
+	want := []manager{{scope: "cluster", kind: "onboard", uuid: "u", state: managerAvailable}}
+	if diff := cmp.Diff(want, got.managers, cmp.AllowUnexported(manager{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
 func TestReach(t *testing.T) {
 	const ks1, ks2 = "ks1.example.net:5696", "ks2.example.net:5696"
-	earlier := start.Add(-time.Hour)
-	node := func(n, s string) reachKey { return reachKey{"vs_db", "node" + n, s} }
 	silent := func(name string) *resource.Object {
 		return set(keyServer("vs_db", name), "connectivity", resource.Value{})
 	}
-	prev := map[reachKey]reach{
-		node("1", ks1): {serverAvailable, earlier},
-		node("2", ks1): {serverNotResponding, time.Time{}},
-	}
+	available := func(at time.Time) reach { return reach{serverAvailable, at} }
+	var (
+		earlier = start.Add(-time.Hour)
+		never   time.Time
+		down    = reach{serverNotResponding, never}
+		unknown = reach{serverUnknown, never}
+	)
+	before := []reach{available(earlier), down}
 	tests := []struct {
 		name    string
-		prev    map[reachKey]reach
+		before  []reach // of ks1
 		servers []*resource.Object
 		health  bool
-		want    map[reachKey]reach
+		want    [][]reach // by server
 	}{
 		{"first sight", nil, []*resource.Object{keyServer("vs_db", ks1, "available", "not_responding")}, true,
-			map[reachKey]reach{node("1", ks1): {serverAvailable, start}, node("2", ks1): {serverNotResponding, time.Time{}}}},
-		{"a server went away from a node and came to another", prev, []*resource.Object{keyServer("vs_db", ks1, "not_responding", "available")}, true,
-			map[reachKey]reach{node("1", ks1): {serverNotResponding, earlier}, node("2", ks1): {serverAvailable, start}}},
+			[][]reach{{available(start), down}}},
+		{"lost by one node and found by another", before, []*resource.Object{keyServer("vs_db", ks1, "not_responding", "available")}, true,
+			[][]reach{{{serverNotResponding, earlier}, available(start)}}},
 		{"a node that is left out is unknown", nil, []*resource.Object{keyServer("vs_db", ks1, "available")}, true,
-			map[reachKey]reach{node("1", ks1): {serverAvailable, start}, node("2", ks1): {serverUnknown, time.Time{}}}},
+			[][]reach{{available(start), unknown}}},
 		{"a word of its own is unknown", nil, []*resource.Object{keyServer("vs_db", ks1, "AVAILABLE", "")}, true,
-			map[reachKey]reach{node("1", ks1): {serverUnknown, time.Time{}}, node("2", ks1): {serverUnknown, time.Time{}}}},
+			[][]reach{{unknown, unknown}}},
 		{"a node that the cluster does not have says nothing", nil, []*resource.Object{keyServer("vs_db", ks1, "available", "available", "available")}, true,
-			map[reachKey]reach{node("1", ks1): {serverAvailable, start}, node("2", ks1): {serverAvailable, start}}},
-		{"nothing was said of the server", prev, []*resource.Object{silent(ks1)}, true, map[reachKey]reach{}},
-		{"not read this time", prev, []*resource.Object{silent(ks1), silent(ks2)}, false, prev},
-		{"not read this time, and the server is gone", prev, []*resource.Object{silent(ks2)}, false, map[reachKey]reach{}},
+			[][]reach{{available(start), available(start)}}},
+		{"nothing was said of the server", before, []*resource.Object{silent(ks1)}, true,
+			[][]reach{nil}},
+		{"not read yet", nil, []*resource.Object{silent(ks1)}, false,
+			[][]reach{nil}},
+		{"not read this time", before, []*resource.Object{silent(ks2), silent(ks1)}, false,
+			[][]reach{nil, before}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := observed("PROD_A", external("vs_db", "u", 0, tt.servers...))
 			c.Health = tt.health
-			got := observe(&observation{reach: tt.prev}, c)
-			if diff := cmp.Diff(tt.want, got.reach, cmp.AllowUnexported(reachKey{}, reach{})); diff != "" {
+			prev := &observation{
+				nodes: []string{"node1", "node2"},
+				managers: []manager{{svm: "vs_db", kind: "external", servers: []server{
+					{name: ks1, role: "secondary"}, {name: ks1, role: "primary", reach: tt.before},
+				}}},
+				inUse: map[managerKey]int{{"vs_db", "external"}: 0},
+			}
+			got := observe(prev, c)
+			var seen [][]reach
+			for _, s := range got.managers[0].servers {
+				seen = append(seen, s.reach)
+			}
+			if diff := cmp.Diff(tt.want, seen, cmp.AllowUnexported(reach{})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			if got.dropped != 0 {
@@ -107,14 +123,37 @@ func TestReach(t *testing.T) {
 	}
 }
 
+// What a node saw stays with the node when nodes come and go, and goes with it.
+func TestReachFollowsNodes(t *testing.T) {
+	look := func(prev *observation, health bool, nodes ...string) *observation {
+		ks1 := keyServer("vs_db", "ks1.example.net:5696", "not_responding", "available", "available")
+		c := observed("PROD_A", external("vs_db", "u", 0, ks1))
+		c.Health, c.Nodes = health, nil
+		for _, n := range nodes {
+			c.Nodes = append(c.Nodes, resource.Node{Name: n})
+		}
+		return observe(prev, c)
+	}
+	first := look(nil, true, "node3", "node2")
+	second := look(first, false, "node1", "node2")
+	want := []reach{{}, {serverAvailable, start}}
+	if diff := cmp.Diff(want, second.managers[0].servers[0].reach, cmp.AllowUnexported(reach{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // Two samples of one series would spoil the whole scrape, so what looks like another object
 // is left out, and so is what is beyond a limit. Both are told.
 func TestDropped(t *testing.T) {
 	long := strings.Repeat("x", 200)
 	twin := keyServer("vs_db", "ks1.example.net:5696", "available", "available")
-	many := make([]*resource.Object, maxServers+3)
+	many := make([]*resource.Object, maxServersOfOne+3)
 	for i := range many {
-		many[i] = set(keyServer("vs_db", "ks"+strconv.Itoa(i)), "connectivity", resource.Value{})
+		many[i] = keyServer("vs_db", "ks"+strconv.Itoa(i), "available", "available")
+	}
+	full := make([]*resource.Object, maxServers/maxServersOfOne+2)
+	for i := range full {
+		full[i] = external("vs"+strconv.Itoa(i), "u", 0, many[:maxServersOfOne]...)
 	}
 	tests := []struct {
 		name     string
@@ -128,13 +167,18 @@ func TestDropped(t *testing.T) {
 		{"names that differ where they are cut", []*resource.Object{external("vs_db", "u", 0, keyServer("vs_db", long+"1"), keyServer("vs_db", long+"2"))}, 1, 1},
 		{"one secondary twice under one primary has two places", []*resource.Object{external("vs_db", "u", 0,
 			set(keyServer("vs_db", "ks1"), "secondary_key_servers", resource.StrList([]string{"b", "b"})))}, 3, 0},
-		{"too many", []*resource.Object{external("vs_db", "u", 0, many...)}, maxServers, 3},
+		{"too many under one key manager", []*resource.Object{external("vs_db", "u", 0, many...)}, maxServersOfOne, 3},
+		{"too many in all", full, maxServers, 2 * maxServersOfOne},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			got := observe(nil, observed("PROD_A", tt.managers...))
-			if len(got.servers) != tt.servers || got.dropped != tt.dropped {
-				t.Errorf("servers %d, dropped %d; want %d, %d", len(got.servers), got.dropped, tt.servers, tt.dropped)
+			servers := 0
+			for _, m := range got.managers {
+				servers += len(m.servers)
+			}
+			if servers != tt.servers || got.dropped != tt.dropped {
+				t.Errorf("servers %d, dropped %d; want %d, %d", servers, got.dropped, tt.servers, tt.dropped)
 			}
 		})
 	}

@@ -77,6 +77,10 @@ func normHost(s string) (string, error) {
 		}
 		return a.Unmap().String(), nil
 	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 }) {
+		// Before ToLower: it makes plain letters of some that are not.
+		return "", errors.New("not a host name: write an internationalised one in its ASCII form, xn--…")
+	}
 	host := strings.TrimSuffix(strings.ToLower(s), ".")
 	if host == "" || len(host) > 253 {
 		return "", errors.New("a host name has 1 to 253 characters")

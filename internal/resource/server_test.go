@@ -36,6 +36,7 @@ func TestNormServer(t *testing.T) {
 		{long + "a", "", "a label too long"},
 		{strings.Repeat(long+".", 4) + "a", "", "a name too long"},
 		{"a b", "", "a space"},
+		{"\u212a.example", "", "the Kelvin sign becomes a k in lower case"},
 		{"ä.example", "", "not ASCII: ONTAP takes the name as it is in DNS"},
 		{"ks1:", "", "a colon without a port"},
 		{"ks1:0", "", "no such port"},
