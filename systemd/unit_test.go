@@ -105,7 +105,7 @@ func TestExitCodesThatPreventARestart(t *testing.T) {
 		{4, false, "refused or held by a guard"},
 		{5, false, "some clusters failed"},
 		{6, false, "the plan is stale"},
-		{7, true, "another instance holds the state"},
+		{7, false, "another instance holds the state: perhaps an apply, which ends"},
 		{8, true, "the state is unusable: a human has to look before anything is sent"},
 		{9, false, "secret, authentication or TLS problem: these get mended from outside"},
 		{64, true, "wrong flags"},

@@ -65,7 +65,7 @@ func (a *applier) run(ctx context.Context, want *desired.State) error {
 		return err
 	}
 	defer store.Close()
-	passes, closeAll := a.look(ctx, want, a.writing(store, a.progress))
+	passes, closeAll := a.look(ctx, want, a.orders, a.writing(store, a.progress))
 	defer closeAll()
 	if err := plan.Text(a.out, plansOf(passes), colour(a.out)); err != nil {
 		return &exit{exitError, fmt.Errorf("write the plan: %w", err)}
@@ -122,10 +122,7 @@ func (a *applier) pass(ctx context.Context, passes []looked) []int {
 
 // reportCode is the exit code of one cluster's pass.
 func reportCode(p *agent.Pass) int {
-	codes := []int{codeOf(p.Failure())}
-	if c := p.Plan.Counts(); c.Held+c.Refused > 0 {
-		codes = append(codes, exitHeld)
-	}
+	codes := []int{codeOf(p.Failure()), waitCode(&p.Plan)}
 	if p.Report != nil {
 		for _, r := range p.Report.Results {
 			if r.Step.Status == plan.Ready && r.Outcome == plan.NotAttempted {
@@ -140,8 +137,8 @@ func reportCode(p *agent.Pass) int {
 func waiting(passes []looked) bool {
 	for i := range passes {
 		p := &passes[i]
-		if p.Err != nil || p.Plan.Counts().Held > 0 || p.Report != nil {
-			return p.loop != nil
+		if p.loop != nil && (p.Err != nil || p.Plan.Counts().Held > 0 || p.Report != nil) {
+			return true
 		}
 	}
 	return false

@@ -20,7 +20,7 @@ import (
 )
 
 func planCommand(c *common) *cobra.Command {
-	var output, out string
+	var output string
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Show what would change; sends only GET",
@@ -39,7 +39,7 @@ Exit 0: nothing to do. 2: changes pending. 4: something is held by a guard or re
 			if err != nil {
 				return err
 			}
-			passes, closeAll := c.look(cmd.Context(), state, c.readOnly)
+			passes, closeAll := c.look(cmd.Context(), state, agent.Orders{}, c.readOnly)
 			defer closeAll()
 			if err := render(plansOf(passes)); err != nil {
 				return &exit{exitError, fmt.Errorf("write the plan: %w", err)}
@@ -51,7 +51,6 @@ Exit 0: nothing to do. 2: changes pending. 4: something is held by a guard or re
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, json or markdown")
-	_ = out
 	return cmd
 }
 
@@ -86,7 +85,7 @@ const atOnce = 32
 
 // look looks at every cluster of a state, several at a time. Each pass, with its error if
 // it has one, stands at its cluster's place.
-func (c *common) look(ctx context.Context, state *desired.State, open func(desired.Cluster) (agent.Edges, error)) ([]looked, func()) {
+func (c *common) look(ctx context.Context, state *desired.State, orders agent.Orders, open func(desired.Cluster) (agent.Edges, error)) ([]looked, func()) {
 	out := make([]looked, len(state.Clusters))
 	var group errgroup.Group
 	group.SetLimit(atOnce)
@@ -100,7 +99,7 @@ func (c *common) look(ctx context.Context, state *desired.State, open func(desir
 				return nil
 			}
 			out[i].loop = &agent.Loop{Spec: spec, Edges: edges}
-			out[i].Pass = out[i].loop.Look(ctx, agent.Orders{})
+			out[i].Pass = out[i].loop.Look(ctx, orders)
 			return nil
 		})
 	}
@@ -126,17 +125,27 @@ func planCode(passes []looked) int {
 	var codes []int
 	for i := range passes {
 		p := &passes[i]
-		counts := p.Plan.Counts()
-		switch {
-		case p.Err != nil:
-			codes = append(codes, codeOf(p.Err))
-		case counts.Held+counts.Refused > 0:
-			codes = append(codes, exitHeld)
-		case counts.Pending():
+		codes = append(codes, codeOf(p.Err), waitCode(&p.Plan))
+		if p.Plan.Counts().Pending() {
 			codes = append(codes, exitPending)
 		}
 	}
 	return worst(codes...)
+}
+
+// waitCode is the exit code of what is held or refused in a plan.
+func waitCode(p *plan.Plan) int {
+	code := exitOK
+	for i := range p.Steps {
+		switch s := &p.Steps[i]; {
+		case s.Status == plan.Ready:
+		case s.Guard == plan.Secret:
+			return exitAccess
+		default:
+			code = exitHeld
+		}
+	}
+	return code
 }
 
 // codeOf is the exit code of what went wrong with a cluster.

@@ -56,6 +56,8 @@ type service struct {
 	log     *slog.Logger
 	metrics *metrics.Metrics
 	systemd *systemd
+	board   *board
+	watcher *watch.Watcher
 	beaten  atomic.Int64 // when the fleet last gave a sign of life, Unix nanoseconds
 	loaded  atomic.Bool  // a desired state is in use
 	goodAt  time.Time    // when the newest good one was loaded; of the fleet's goroutine
@@ -77,6 +79,8 @@ func (d *service) run(ctx context.Context) error {
 	reg := metrics.NewRegistry(release, revision())
 	d.metrics = metrics.New(reg, d.file)
 	d.systemd = newSystemd(d.log)
+	d.board = &board{show: d.systemd.status}
+	d.watcher = watch.New(watch.Config{Path: d.file, Log: d.log})
 	d.beat()
 	server, err := d.web.serve(metrics.Handler(reg, d.log), d, d.log)
 	if err != nil {
@@ -93,11 +97,10 @@ func (d *service) run(ctx context.Context) error {
 		Name: d.file, Open: w.writing(store, nil), Observe: d.observe, Interval: d.interval, Health: d.health,
 		Passes: d.passes, Log: d.log, Done: d.passed, Loaded: d.loadedFile, Beat: d.beat, BeatEvery: d.systemd.beatEvery(),
 	}
-	watcher := watch.New(watch.Config{Path: d.file, Log: d.log})
 	var parts sync.WaitGroup
-	parts.Go(func() { watcher.Run(ctx) })
-	parts.Go(func() { d.onHangup(ctx, watcher) })
-	fleet.Run(ctx, source{watcher, d.file})
+	parts.Go(func() { d.watcher.Run(ctx) })
+	parts.Go(func() { d.onHangup(ctx) })
+	fleet.Run(ctx, source{d.watcher, d.file})
 	d.systemd.stopping()
 	d.log.Info("stopping", "event", "shutdown.begin")
 	parts.Wait()
@@ -106,7 +109,7 @@ func (d *service) run(ctx context.Context) error {
 }
 
 // onHangup has the file read again at each SIGHUP.
-func (d *service) onHangup(ctx context.Context, w *watch.Watcher) {
+func (d *service) onHangup(ctx context.Context) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
@@ -116,7 +119,7 @@ func (d *service) onHangup(ctx context.Context, w *watch.Watcher) {
 			return
 		case <-hup:
 			d.systemd.reloading()
-			w.Reread()
+			d.watcher.Reread()
 		}
 	}
 }
@@ -149,9 +152,18 @@ func (d *service) loadedFile(rev agent.Revision) {
 		d.rejected(rev, &state)
 	}
 	d.metrics.Source(state)
+	var names []string
 	if rev.State != nil {
 		d.metrics.Clusters(d.declared(rev.State))
+		for _, k := range rev.State.Clusters {
+			names = append(names, k.Name)
+		}
 	}
+	problem := ""
+	if rev.Err != nil {
+		problem = rev.Err.Error()
+	}
+	d.board.load(state.Revision, names, problem)
 }
 
 func (d *service) lastLoad(rev agent.Revision, state *metrics.SourceState) {
@@ -205,6 +217,7 @@ func (d *service) passed(p agent.Pass) {
 		m.Plan = &p.Plan
 	}
 	d.metrics.Pass(p.Cluster, m)
+	d.board.pass(p.Cluster, m.Result)
 }
 
 func resultOf(p agent.Pass) metrics.Result {
@@ -235,8 +248,12 @@ func onlyObserved(p plan.Plan) bool {
 
 // beat is the fleet's sign of life; the watchdog gets it from there and from nowhere else.
 func (d *service) beat() {
-	d.beaten.Store(time.Now().UnixNano())
+	now := time.Now()
+	d.beaten.Store(now.UnixNano())
 	d.systemd.alive()
+	if d.loaded.Load() && d.watcher.Latest().Err == nil {
+		d.metrics.Fetched(metrics.FetchUnchanged, now)
+	}
 }
 
 // live says whether the fleet's loop has turned lately; clusters that fail do not matter.

@@ -98,6 +98,10 @@ func (d *decider) tooNew(want *resource.Object, there bool) bool {
 				d.refuse(op, o, o.Place(i), plan.Version, fmt.Sprintf("%s needs ONTAP %s; the cluster runs %s", f.Name, f.Since, v))
 				return true
 			}
+			if o.Values[i].IsSet() && !there && !f.Flags.Has(resource.Create) && v.Before(f.PatchSince) {
+				d.refuse(op, o, o.Place(i), plan.Version, fmt.Sprintf("setting %s needs ONTAP %s; the cluster runs %s", f.Name, f.PatchSince, v))
+				return true
+			}
 		}
 	}
 	return false

@@ -33,23 +33,26 @@ type Book struct {
 	failed  error
 }
 
-// Book opens the journal of a cluster and replays it. A last line that a crash cut short is
-// dropped; other damage is [ErrCorrupt], and nothing is written then.
+// Book opens the journal of a cluster and replays it, or begins one where there is none. A
+// last line that a crash cut short is dropped; other damage is [ErrCorrupt], and nothing is
+// written then.
 func (s *Store) Book(cluster string) (*Book, error) {
-	path := journal(s.dir, cluster)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open journal: %w", err)
+	b := &Book{cluster: cluster, path: journal(s.dir, cluster)}
+	err := b.open()
+	if errors.Is(err, fs.ErrNotExist) {
+		err = b.compact()
 	}
-	b := &Book{cluster: cluster, path: path, f: f}
-	if err := b.load(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", b.path, err)
 	}
 	return b, nil
 }
 
+// suffix ends the name of a journal.
+const suffix = ".journal"
+
 func journal(dir, cluster string) string {
-	return filepath.Join(dir, "clusters", cluster+".journal")
+	return filepath.Join(dir, "clusters", cluster+suffix)
 }
 
 // Read returns what is remembered of a cluster, beside whoever writes to it. A directory or
@@ -81,7 +84,21 @@ func readAll(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-func (b *Book) load() error {
+// open replays a journal that is there and makes it ready for the next record. A journal is
+// born by a rename, whole, so one without a whole record is damaged and not new.
+func (b *Book) open() error {
+	f, err := os.OpenFile(b.path, os.O_RDWR|os.O_APPEND|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	if err := b.load(f); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	b.f = f
+	return nil
+}
+
+func (b *Book) load(f *os.File) error {
 	text, err := readAll(b.path)
 	if err != nil {
 		return err
@@ -91,14 +108,11 @@ func (b *Book) load() error {
 		return err
 	}
 	if whole < len(text) {
-		if err := b.f.Truncate(int64(whole)); err != nil {
+		if err := f.Truncate(int64(whole)); err != nil {
 			return fmt.Errorf("cut torn record: %w", err)
 		}
 	}
 	b.led, b.seq = led, last.Seq
-	if whole == 0 {
-		return b.compact()
-	}
 	return nil
 }
 
@@ -197,7 +211,9 @@ func (b *Book) compact() error {
 		b.failed = fmt.Errorf("compact journal: %w", err)
 		return b.failed
 	}
-	b.f.Close()
+	if b.f != nil {
+		b.f.Close() // what it would complain about has been replaced
+	}
 	b.f, b.seq, b.records = f, r.Seq, 1
 	if b.led.Objects == nil {
 		b.led.Objects = map[resource.Addr]plan.Remembered{}

@@ -8,7 +8,6 @@ import (
 	"hash/crc32"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"kmagent/internal/plan"
@@ -89,16 +88,19 @@ func (r record) line() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fmt.Appendf(nil, "%08x %s\n", crc32.Checksum(b, castagnoli), b), nil
+	return fmt.Appendf(nil, "%s %s\n", checksum(b), b), nil
 }
 
+func checksum(b []byte) string { return fmt.Sprintf("%08x", crc32.Checksum(b, castagnoli)) }
+
 // replay folds a journal into a ledger. It returns how many bytes of it are whole records:
-// fewer than all when a crash cut the last one short. Any other damage is [ErrCorrupt].
+// fewer than all when a crash cut the last one short. Any other damage is [ErrCorrupt], and
+// so is a journal without one whole record: the first is never written by itself.
 func replay(cluster string, text []byte) (led plan.Ledger, last record, whole int, err error) {
 	for whole < len(text) {
 		end := bytes.IndexByte(text[whole:], '\n')
 		if end < 0 {
-			return led, last, whole, nil
+			break
 		}
 		r, err := parseLine(text[whole : whole+end])
 		if err != nil {
@@ -112,19 +114,21 @@ func replay(cluster string, text []byte) (led plan.Ledger, last record, whole in
 		case r.Start != nil && r.Start.Schema > Schema:
 			return led, last, whole, fmt.Errorf("%w (schema %d; this one knows %d)", ErrNewer, r.Start.Schema, Schema)
 		}
-		led = fold(cluster, led, r)
+		note(cluster, &led, r)
 		last, whole = r, whole+end+1
+	}
+	if whole == 0 {
+		return led, last, whole, fmt.Errorf("%w: it has no whole record", ErrCorrupt)
 	}
 	return led, last, whole, nil
 }
 
 func parseLine(line []byte) (record, error) {
 	sum, body, ok := bytes.Cut(line, []byte(" "))
-	want, err := strconv.ParseUint(string(sum), 16, 32)
-	if !ok || err != nil || len(sum) != 8 {
+	if !ok || len(sum) != 8 {
 		return record{}, errors.New("no checksum")
 	}
-	if crc32.Checksum(body, castagnoli) != uint32(want) {
+	if string(sum) != checksum(body) {
 		return record{}, errors.New("checksum does not match")
 	}
 	var r record
@@ -134,17 +138,7 @@ func parseLine(line []byte) (record, error) {
 	return r, nil
 }
 
-// fold returns the ledger after one more event. It changes neither of its arguments.
-func fold(cluster string, led plan.Ledger, r record) plan.Ledger {
-	led.Objects = maps.Clone(led.Objects)
-	if led.Objects == nil {
-		led.Objects = map[resource.Addr]plan.Remembered{}
-	}
-	note(cluster, &led, r)
-	return led
-}
-
-// note is fold in place.
+// note changes the ledger as an event says.
 func note(cluster string, led *plan.Ledger, r record) {
 	switch {
 	case r.Start != nil:

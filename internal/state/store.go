@@ -49,7 +49,8 @@ func Open(dir string) (*Store, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
-	if err := makeDir(filepath.Join(dir, "clusters")); err != nil {
+	clusters := filepath.Join(dir, "clusters")
+	if err := makeDir(clusters); err != nil {
 		return nil, err
 	}
 	lock, err := takeLock(dir)
@@ -57,9 +58,8 @@ func Open(dir string) (*Store, error) {
 		return nil, err
 	}
 	key, err := loadKey(dir)
-	if err != nil {
-		lock.Close()
-		return nil, err
+	if err = errors.Join(err, sweep(dir), sweep(clusters)); err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
 	return &Store{dir: dir, lock: lock, key: key}, nil
 }

@@ -1,0 +1,179 @@
+package state
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"kmagent/internal/plan"
+	"kmagent/internal/resource"
+)
+
+func TestReplay(t *testing.T) {
+	ks1, there := addressOf(server("ks1:5696")), []plan.Wish{{Value: "there"}}
+	first := record{Start: &start{Schema: Schema}}
+	begin := func(op string) record { return record{Begin: &step{Op: op, Addr: ks1, Wishes: there}} }
+	end := func(op, outcome string, begun time.Duration, secrets map[string]string) record {
+		return record{End: &step{Op: op, Addr: ks1, Wishes: there, Begun: epoch.Add(begun), Outcome: outcome, Secrets: secrets}}
+	}
+	sent := []plan.Sent{{Wish: there[0], At: epoch.Add(time.Minute)}}
+	old := record{Adopt: []adoption{{ks1, "password", "old"}}}
+	password := map[string]string{"password": "d1"}
+
+	tests := []struct {
+		name    string
+		records []record
+		want    plan.Remembered // of ks1
+		why     string
+	}{
+		{"begun", []record{first, begin("create")}, plan.Remembered{Created: true, Sent: sent},
+			"what may have been sent counts as sent: its secrets are ours, and a flap is counted"},
+		{"applied", []record{first, begin("create"), end("create", "applied", time.Minute, password)},
+			plan.Remembered{Created: true, Sent: sent, Secrets: password}, "the digests of what was sent come with the end"},
+		{"unknown", []record{first, begin("create"), end("create", "unknown", time.Minute, password)},
+			plan.Remembered{Created: true, Sent: sent}, "an unknown outcome leaves the wish as sent, and no digest"},
+		{"failed", []record{first, begin("create"), end("create", "failed", time.Minute, nil)},
+			plan.Remembered{Created: true}, "what had no effect was not undone by anybody"},
+		{"failed, another time", []record{first, begin("update"), begin("update"), end("update", "failed", 2*time.Minute, nil)},
+			plan.Remembered{Sent: sent}, "only the attempt that failed is taken back"},
+		{"created anew", []record{first, old, begin("create")},
+			plan.Remembered{Created: true, Sent: []plan.Sent{{Wish: there[0], At: epoch.Add(2 * time.Minute)}}},
+			"the secret of an earlier object of that name went with it"},
+		{"removed", []record{first, begin("create"), end("create", "applied", time.Minute, password), begin("delete"), end("delete", "applied", 3*time.Minute, nil)},
+			plan.Remembered{Sent: []plan.Sent{sent[0], {Wish: there[0], At: epoch.Add(3 * time.Minute)}}},
+			"an object that went is not ours any more"},
+		{"not removed", []record{first, old, begin("delete"), end("delete", "failed", 2*time.Minute, nil)},
+			plan.Remembered{Secrets: map[string]string{"password": "old"}}, "a removal that failed took nothing away"},
+		{"started anew", []record{first, begin("create"), {Start: &start{Schema: Schema, Objects: []object{{Addr: ks1, Secrets: password}}}}},
+			plan.Remembered{Secrets: password}, "a start replaces all that came before it"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			journal := text(t, tt.records...)
+			led, last, whole, err := replay("c1", journal)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if last.Seq != uint64(len(tt.records)) || whole != len(journal) {
+				t.Errorf("last record %d, %d bytes; want %d, %d", last.Seq, whole, len(tt.records), len(journal))
+			}
+			want := plan.Ledger{Objects: map[resource.Addr]plan.Remembered{server("ks1:5696"): tt.want}}
+			if d := diffLedgers(want, led); d != "" {
+				t.Errorf("%s (-want +got)\n%s", tt.why, d)
+			}
+		})
+	}
+}
+
+func TestReplayRefuses(t *testing.T) {
+	whole := story(t)
+	lines := bytes.SplitAfter(whole, []byte("\n"))
+	first := lines[0]
+	tests := []struct {
+		name string
+		text []byte
+		is   error
+		want string
+		why  string
+	}{
+		{"empty", nil, ErrCorrupt, "journal is corrupt: it has no whole record",
+			"a journal is born whole, so an empty one has lost everything"},
+		{"one line cut short", first[:len(first)-1], ErrCorrupt, "journal is corrupt: it has no whole record",
+			"after a compaction the first line is all there is"},
+		{"first line lost", bytes.Join(lines[1:], nil), ErrCorrupt, "journal is corrupt: it does not begin at its start",
+			"what came before is unknown"},
+		{"line lost", bytes.Join([][]byte{first, lines[2]}, nil), ErrCorrupt, "journal is corrupt: record 3 follows record 1",
+			"a digest or a wish is missing"},
+		{"line twice", bytes.Join([][]byte{first, first}, nil), ErrCorrupt, "journal is corrupt: record 1 follows record 1",
+			"somebody put files together"},
+		{"no checksum", []byte("{}\n"), ErrCorrupt, "journal is corrupt at byte 0: no checksum", "not ours"},
+		{"empty line", []byte("\n"), ErrCorrupt, "journal is corrupt at byte 0: no checksum", "not ours"},
+		{"zeros", append(bytes.Clone(first), "\x00\x00\x00\x00\n"...), ErrCorrupt,
+			fmt.Sprintf("journal is corrupt at byte %d: no checksum", len(first)), "some file systems leave zeros where data was lost"},
+		{"checksum in capitals", append(bytes.ToUpper(first[:8]), first[8:]...), ErrCorrupt, "journal is corrupt at byte 0: checksum does not match",
+			"one bit of a letter's case is a flipped bit like any other"},
+		{"not JSON", fmt.Appendf(nil, "%s {\n", checksum([]byte("{"))), ErrCorrupt, "journal is corrupt at byte 0: not a record", "checked, and yet nothing"},
+		{"newer", text(t, record{Start: &start{Schema: Schema + 1}}), ErrNewer, "journal was written by a newer kmagent (schema 2; this one knows 1)",
+			"what an older one does not know it must not drop"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, _, _, err := replay("c1", tt.text)
+			if !errors.Is(err, tt.is) || err.Error() != tt.want {
+				t.Errorf("error %v, want %s: %s", err, tt.want, tt.why)
+			}
+		})
+	}
+	if bytes.Equal(bytes.ToUpper(first[:8]), first[:8]) {
+		t.Error("the checksum of the first line has no letter: the case of capitals shows nothing")
+	}
+}
+
+// Wherever the last record is cut, everything before it stands.
+func TestTornTail(t *testing.T) {
+	journal := story(t)
+	last := bytes.LastIndexByte(journal[:len(journal)-1], '\n') + 1
+	want, _, _, err := replay("c1", journal[:last])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut := last; cut < len(journal); cut++ {
+		got, _, whole, err := replay("c1", journal[:cut])
+		if err != nil || whole != last {
+			t.Fatalf("cut at byte %d: %d bytes are whole, error %v; want %d", cut, whole, err, last)
+		}
+		if d := diffLedgers(want, got); d != "" {
+			t.Fatalf("cut at byte %d (-want +got)\n%s", cut, d)
+		}
+	}
+}
+
+// No single byte of a whole record can change unseen.
+func TestFlippedBytes(t *testing.T) {
+	journal := story(t)
+	for i := range len(journal) - 1 {
+		for bit := range 8 {
+			broken := bytes.Clone(journal)
+			broken[i] ^= 1 << bit
+			if _, _, _, err := replay("c1", broken); !errors.Is(err, ErrCorrupt) {
+				t.Fatalf("bit %d of byte %d flipped: error %v, want ErrCorrupt", bit, i, err)
+			}
+		}
+	}
+}
+
+// Whatever stands in a journal, what is recovered is what some prefix of its lines says, and
+// nothing is never taken for a new journal.
+func FuzzReplay(f *testing.F) {
+	whole := story(f)
+	f.Add(whole)
+	f.Add(whole[:len(whole)-5])
+	f.Add([]byte{})
+	f.Add(text(f, record{Start: &start{Schema: 9}}))
+	f.Add([]byte(strings.Repeat("\x00", 40) + "\n"))
+	f.Fuzz(func(t *testing.T, journal []byte) {
+		led, last, whole, err := replay("c1", journal)
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewer) {
+				t.Fatalf("error %v is neither ErrCorrupt nor ErrNewer", err)
+			}
+			return
+		}
+		if whole == 0 || last.Seq == 0 && last.Start == nil {
+			t.Fatal("a journal without a record was taken for a new one")
+		}
+		if journal[whole-1] != '\n' || bytes.IndexByte(journal[whole:], '\n') >= 0 {
+			t.Fatalf("%d of %d bytes are not the whole lines", whole, len(journal))
+		}
+		again, _, _, err := replay("c1", journal[:whole])
+		if err != nil {
+			t.Fatalf("what was recovered cannot be read again: %v", err)
+		}
+		if d := diffLedgers(led, again); d != "" {
+			t.Fatalf("what was recovered reads otherwise (-first +again)\n%s", d)
+		}
+	})
+}
