@@ -1,7 +1,7 @@
 // Package ontap speaks to one cluster's REST API: TLS, credentials, errors, paging, jobs,
 // and what may be sent twice. It knows no kinds of objects and decides nothing. It never
 // follows a redirect, never uses a proxy, never skips the check of a certificate, never
-// repeats a request that changes something, and never takes an answer that is incomplete or
+// repeats a change that may have been made, and never takes an answer that is incomplete or
 // implausible for "nothing there".
 package ontap
 

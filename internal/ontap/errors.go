@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -43,9 +42,6 @@ func (e *Error) Error() string {
 		if e.Status >= 500 {
 			text = "failed"
 		}
-	}
-	if e.Target != "" && !strings.Contains(text, e.Target) {
-		text += ", at " + e.Target
 	}
 	if e.Code != "" {
 		return fmt.Sprintf("%s %s: %s (ONTAP error %s, HTTP %d)", e.Method, e.Path, text, e.Code, e.Status)

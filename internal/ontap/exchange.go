@@ -50,7 +50,7 @@ func newRequest(method, path string, query url.Values) (request, error) {
 }
 
 // read sends a GET, and again where that is safe and may help: after a lost connection, or
-// when the cluster is too busy and says so. Nothing else is ever sent twice.
+// when the cluster is too busy and says so.
 func (c *Client) read(ctx context.Context, r request, kept []byte) (reply, error) {
 	pause := firstPause
 	for try := 0; ; try++ {
@@ -103,7 +103,7 @@ func (c *Client) attempt(ctx context.Context, r request, kept []byte) (reply, er
 		if errors.Is(err, errRefused) {
 			return reply{}, refused
 		}
-		if ctx.Err() != nil {
+		if err != nil && ctx.Err() != nil {
 			return reply{}, transportError(r, ctx.Err(), false)
 		}
 		if err != nil {

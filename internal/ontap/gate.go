@@ -88,6 +88,9 @@ func (g *gate) leave(p pass, v verdict) {
 	switch v {
 	case accept:
 		g.accepted = p.sum
+		if p.sum == g.latest.sum {
+			g.refused = [sha256.Size]byte{} // what comes after these has changed since
+		}
 	case refuse:
 		g.refused = p.sum
 		if g.accepted == p.sum {

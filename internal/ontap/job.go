@@ -17,12 +17,12 @@ type Job struct {
 	Code, Message string
 }
 
-// Done says whether the job succeeded. Only one word does; ONTAP's documents have both error
+// Succeeded says whether the job did. Only one word does; ONTAP's documents have both error
 // and failure for the opposite (ONTAP REST reference, job object).
-func (j Job) Done() bool { return j.State == "success" }
+func (j Job) Succeeded() bool { return j.State == "success" }
 
-// Failed says whether the job ended without success. A job that is neither Done nor Failed
-// is still on its way, whatever its state is called.
+// Failed says whether the job ended without success. One of which neither is true is on its
+// way, whatever its state is called.
 func (j Job) Failed() bool { return j.State == "failure" || j.State == "error" }
 
 // Job returns the state of a job. A job that the cluster does not know is [ErrJobGone].
@@ -90,7 +90,7 @@ func (c *Client) waitJob(ctx context.Context, uuid string, secrets []string) err
 		switch {
 		case err != nil && !goOn(ctx, err):
 			return fmt.Errorf("wait for job %s: %w", safe(uuid), unknown(err))
-		case err == nil && j.Done():
+		case err == nil && j.Succeeded():
 			return nil
 		case err == nil && j.Failed():
 			return &JobError{UUID: j.UUID, Code: j.Code, Message: j.Message}

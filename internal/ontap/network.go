@@ -54,7 +54,6 @@ func newNetwork(cfg Config, g *gate) (*network, error) {
 	n.http = &http.Transport{
 		Proxy:                  nil, // the environment has no say in where credentials go
 		DialTLSContext:         n.dialTLS,
-		DialContext:            noPlaintext,
 		Protocols:              &http1,
 		MaxConnsPerHost:        cfg.MaxConns,
 		MaxIdleConnsPerHost:    cfg.MaxConns,
@@ -64,14 +63,10 @@ func newNetwork(cfg Config, g *gate) (*network, error) {
 	return n, nil
 }
 
-func noPlaintext(context.Context, string, string) (net.Conn, error) {
-	return nil, &dialError{fallback: Protocol, err: errors.New("only TLS is spoken")}
-}
-
 // dialTLS connects and shakes hands. Whatever fails in here, no request has been written.
 func (n *network) dialTLS(ctx context.Context, protocol, addr string) (net.Conn, error) {
 	if err := n.limit(ctx); err != nil {
-		return nil, &dialError{fallback: Canceled, err: err}
+		return nil, &dialError{fallback: Timeout, err: err}
 	}
 	config, err := n.trust()
 	if err != nil {

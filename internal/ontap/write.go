@@ -38,8 +38,10 @@ func (a Answer) ID() string {
 // says of the request. Other leaves are strings, numbers, booleans and slices of strings;
 // branches are map[string]any, []any and []map[string]any. A nil body sends none.
 //
-// An error that is not [ErrOutcomeUnknown] means that nothing was changed. Nothing is ever
-// sent twice, and nothing to a path that is not one resource or collection, literally.
+// An error that is not [ErrOutcomeUnknown] means that nothing was changed. Nothing is sent
+// twice, but for what the cluster refused to look at because the credentials had just been
+// rotated; and nothing to a path with an empty segment, dots or a query in it, which could
+// mean more than one object.
 func (c *Client) Send(ctx context.Context, method, path string, body any) (Answer, error) {
 	if method != http.MethodPost && method != http.MethodPatch && method != http.MethodDelete {
 		return Answer{}, fmt.Errorf("%s is no method of a change", safe(method))
