@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
@@ -93,6 +94,7 @@ func (d *service) run(ctx context.Context) error {
 	w.exchange = func(cluster string, x ontap.Exchange) {
 		d.metrics.Exchange(cluster, x.Method, x.Path, x.Status, x.Took)
 	}
+	w.retried = func(cluster string, err error) { d.metrics.Retried(cluster, retryReason(err)) }
 	fleet := &agent.Fleet{
 		Name: d.file, Open: w.writing(store, nil), Observe: d.observe, Interval: d.interval, Health: d.health,
 		Passes: d.passes, Log: d.log, Done: d.passed, Loaded: d.loadedFile, Beat: d.beat, BeatEvery: d.systemd.beatEvery(),
@@ -106,6 +108,20 @@ func (d *service) run(ctx context.Context) error {
 	parts.Wait()
 	d.log.Info("stopped", "event", "shutdown.end")
 	return nil
+}
+
+// retryReason is the word for what kept a GET from being answered.
+func retryReason(err error) metrics.RetryReason {
+	if e, ok := errors.AsType[*ontap.Error](err); ok {
+		if e.Status == http.StatusTooManyRequests {
+			return metrics.RetryTooMany
+		}
+		return metrics.RetryServer
+	}
+	if e, ok := errors.AsType[*ontap.TransportError](err); ok && e.Reason == ontap.Timeout {
+		return metrics.RetryTimeout
+	}
+	return metrics.RetryConnect
 }
 
 // onHangup has the file read again at each SIGHUP.

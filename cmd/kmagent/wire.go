@@ -57,6 +57,7 @@ func (w *wiring) client(spec desired.Cluster) (*ontap.Client, error) {
 		Credentials: w.credentials(spec.Auth),
 		Dial:        w.dials.Wait,
 		Observe:     func(x ontap.Exchange) { w.exchange(spec.Name, x) },
+		Retried:     func(err error) { w.retried(spec.Name, err) },
 		MaxConns:    w.conns,
 		UserAgent:   "kmagent/" + release,
 	}

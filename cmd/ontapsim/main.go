@@ -51,26 +51,29 @@ type options struct {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	opts, err := parse(args, stderr)
+	opts, help, err := parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, help)
 		return exitOK
 	case err != nil:
 		fmt.Fprintln(stderr, "ontapsim:", err)
 		return exitUsage
 	}
-	if err := serve(ctx, opts, stdout, stderr); err != nil {
+	if err := serve(ctx, opts, stdout); err != nil {
 		fmt.Fprintln(stderr, "ontapsim:", err)
 		return exitError
 	}
 	return exitOK
 }
 
-func parse(args []string, stderr io.Writer) (*options, error) {
+// parse reads the flags. When help is asked for, the error is flag.ErrHelp.
+func parse(args []string) (opts *options, help string, err error) {
 	o := &options{}
+	var out strings.Builder
 	f := flag.NewFlagSet("ontapsim", flag.ContinueOnError)
-	f.SetOutput(stderr)
-	f.Usage = func() { fmt.Fprint(stderr, usage); f.PrintDefaults() }
+	f.SetOutput(&out)
+	f.Usage = func() { fmt.Fprint(&out, usage); f.PrintDefaults() }
 	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "`address` of the first cluster; the others get the ports after it")
 	f.IntVar(&o.clusters, "clusters", 1, "`number` of clusters")
 	f.StringVar(&o.cfg.ONTAP, "ontap", "9.16.1", "`release` the clusters run, 9.8.1 to 9.18.1")
@@ -87,12 +90,12 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.DurationVar(&o.cfg.Latency, "latency", 0, "`time` added to every answer")
 	f.StringVar(&o.readyFile, "ready-file", "", "`file` that gets the line of standard output too")
 	if err := f.Parse(args); err != nil {
-		return nil, err
+		return nil, out.String(), err
 	}
 	if f.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
+		return nil, "", fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
-	return o, o.complete()
+	return o, "", o.complete()
 }
 
 // complete reads the files that flags name and checks what can be checked before serving.
@@ -104,7 +107,7 @@ func (o *options) complete() error {
 		}
 	}
 	if o.clusters < 1 {
-		return fmt.Errorf("-clusters %d: at least 1 is needed", o.clusters)
+		return fmt.Errorf("--clusters %d: at least 1 is needed", o.clusters)
 	}
 	if o.role != "" {
 		text, err := os.ReadFile(o.role)
@@ -136,7 +139,7 @@ type endpoint struct {
 	Endpoint string `json:"endpoint"`
 }
 
-func serve(ctx context.Context, o *options, stdout, stderr io.Writer) error {
+func serve(ctx context.Context, o *options, stdout io.Writer) error {
 	clusters, err := ontapsim.NewFleet(o.clusters, o.cfg)
 	if err != nil {
 		return err

@@ -36,6 +36,8 @@ type Config struct {
 	Dial func(context.Context) error
 	// Observe is told of each exchange when it has ended, by the goroutine that made it.
 	Observe func(Exchange)
+	// Retried is told of the error of a GET that is about to be sent again.
+	Retried func(error)
 
 	UserAgent   string        // default "kmagent"
 	Timeout     time.Duration // of a whole exchange, with its body; default 30 s
@@ -100,6 +102,9 @@ func (cfg *Config) setDefaults(host string) {
 	}
 	if cfg.Observe == nil {
 		cfg.Observe = func(Exchange) {}
+	}
+	if cfg.Retried == nil {
+		cfg.Retried = func(error) {}
 	}
 }
 

@@ -64,6 +64,7 @@ func (c *Client) read(ctx context.Context, r request, kept []byte) (reply, error
 		if sleep(ctx, wait) != nil {
 			return rep, err
 		}
+		c.cfg.Retried(err)
 	}
 }
 

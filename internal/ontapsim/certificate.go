@@ -233,8 +233,8 @@ func (c *Cluster) certificateFor(owner *svm, ref object, typ string) (*certifica
 	return t, nil
 }
 
-func refuseCertificate(code int, target, message string) (effect, *apiError) {
-	return effect{}, problem(http.StatusBadRequest, code, target, message)
+func errCertificate(code int, target, message string) *apiError {
+	return problem(http.StatusBadRequest, code, target, message)
 }
 
 // createCertificate installs a certificate, or makes a self-signed one.
@@ -283,31 +283,27 @@ func (t *certificate) install(body object, public string) *apiError {
 	if block != nil {
 		x, bad = x509.ParseCertificate(block.Bytes)
 	}
-	refuse := func(code int, target, message string) *apiError {
-		_, err := refuseCertificate(code, target, message)
-		return err
-	}
 	switch {
 	case block == nil || bad != nil:
-		return refuse(52559975, "public_certificate", "The certificate is malformed.")
+		return errCertificate(52559975, "public_certificate", "The certificate is malformed.")
 	case authority && hasKey:
-		return refuse(3735618, "private_key", "A private key is not accepted for this type of certificate.")
+		return errCertificate(3735618, "private_key", "A private key is not accepted for this type of certificate.")
 	case authority && len(chain) > 0:
-		return refuse(3735696, "intermediate_certificates", "Intermediate certificates are not accepted for this type of certificate.")
+		return errCertificate(3735696, "intermediate_certificates", "Intermediate certificates are not accepted for this type of certificate.")
 	case !authority && private == "":
-		return refuse(3735693, "private_key", "The private key is empty.")
+		return errCertificate(3735693, "private_key", "The private key is empty.")
 	case now.Before(x.NotBefore):
-		return refuse(52559972, "public_certificate", "The certificate is not valid yet.")
+		return errCertificate(52559972, "public_certificate", "The certificate is not valid yet.")
 	case now.After(x.NotAfter):
-		return refuse(52559973, "public_certificate", "The certificate has expired.")
+		return errCertificate(52559973, "public_certificate", "The certificate has expired.")
 	}
 	if !authority {
 		keyBlock, _ := pem.Decode([]byte(private))
 		if keyBlock == nil {
-			return refuse(52560123, "private_key", "The private key is malformed.")
+			return errCertificate(52560123, "private_key", "The private key is malformed.")
 		}
 		if _, err := tls.X509KeyPair([]byte(public), []byte(private)); err != nil {
-			return refuse(52559976, "private_key", "The certificate and the private key do not match.")
+			return errCertificate(52559976, "private_key", "The certificate and the private key do not match.")
 		}
 	}
 	t.describe(x)
@@ -333,13 +329,11 @@ var duration = regexp.MustCompile(`^P(\d{1,5})D(T.*)?$`)
 func (t *certificate) selfSign(body object) *apiError {
 	name, _ := body.text("common_name")
 	if name == "" {
-		_, err := refuseCertificate(3735676, "common_name", "A self-signed certificate needs a common name.")
-		return err
+		return errCertificate(3735676, "common_name", "A self-signed certificate needs a common name.")
 	}
 	size, sized := body.integer("key_size")
 	if sized && !slices.Contains([]int64{512, 1024, 1536, 2048, 3072}, size) {
-		_, err := refuseCertificate(3735700, "key_size", "The key size is not supported.")
-		return err
+		return errCertificate(3735700, "key_size", "The key size is not supported.")
 	}
 	now := time.Now().UTC().Truncate(time.Second)
 	expiry, err := expiryOf(body, now)
@@ -357,13 +351,11 @@ func (t *certificate) selfSign(body object) *apiError {
 	}
 	der, bad := x509.CreateCertificate(nil, template, template, private.Public(), private)
 	if bad != nil {
-		_, err := refuseCertificate(3735553, "", "The self-signed certificate could not be created.")
-		return err
+		return errCertificate(3735553, "", "The self-signed certificate could not be created.")
 	}
 	x, bad := x509.ParseCertificate(der)
 	if bad != nil {
-		_, err := refuseCertificate(3735553, "", "The self-signed certificate could not be created.")
-		return err
+		return errCertificate(3735553, "", "The self-signed certificate could not be created.")
 	}
 	t.describe(x)
 	t.Public = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
@@ -395,14 +387,14 @@ func (c *Cluster) removeCertificate(_ *write, r record) (effect, *apiError) {
 	t := r.(*certificate)
 	for _, m := range c.state.KeyManagers {
 		if m.External != nil && m.External.uses(t.UUID) {
-			return refuseCertificate(3735683, "", "The certificate cannot be deleted: an external key manager uses it.")
+			return effect{}, errCertificate(3735683, "", "The certificate cannot be deleted: an external key manager uses it.")
 		}
 	}
 	if t.Subsystem != "" {
-		return refuseCertificate(52560272, "", "The certificate is in use by "+t.Subsystem+".")
+		return effect{}, errCertificate(52560272, "", "The certificate is in use by "+t.Subsystem+".")
 	}
 	if t.Preloaded {
-		return refuseCertificate(3735679, "", "The certificate came with ONTAP and cannot be deleted.")
+		return effect{}, errCertificate(3735679, "", "The certificate came with ONTAP and cannot be deleted.")
 	}
 	return effect{apply: func() *apiError { c.state.Certificates.remove(t); c.epoch++; return nil }}, nil
 }

@@ -142,7 +142,7 @@ const (
 var parts = map[string]part{
 	"cluster_kek_generation": {65536214, []string{"POST security/key-managers onboard"}},
 	"cluster_kek_storage":    {65536216, []string{"POST security/key-managers onboard"}},
-	"core_lookup":            {65536817, []string{deleteExternal, deleteOnboard}},
+	"safety_check":           {65536817, []string{deleteExternal, deleteOnboard}},
 	"cluster_key_database":   {65536234, []string{deleteOnboard}},
 	"drive_key_lookup":       {65536243, []string{deleteExternal, deleteOnboard}},
 	"encryption_type":        {196608301, []string{deleteExternal, deleteOnboard}},

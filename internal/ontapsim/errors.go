@@ -55,6 +55,10 @@ func errMalformedURL() *apiError {
 	return problem(http.StatusBadRequest, 39387137, "", "The URL is malformed.")
 }
 
+func errInURL(name string) *apiError {
+	return problem(http.StatusBadRequest, 262202, name, "Field "+quoted(name)+" cannot be given in the URL.")
+}
+
 func errUnexpected(name string) *apiError {
 	return problem(http.StatusBadRequest, 262179, name, "Unexpected argument "+quoted(name)+".")
 }

@@ -171,7 +171,7 @@ func (n *node) newFilter(name, value string) (filter, *apiError) {
 	}
 	if k.leaf.on&readable == 0 {
 		if k.leaf.typ == secret {
-			return filter{}, problem(http.StatusBadRequest, 262202, name, "Field "+quoted(name)+" cannot be given in the URL.")
+			return filter{}, errInURL(name)
 		}
 		return filter{}, problem(http.StatusBadRequest, 262250, name, "Field "+quoted(name)+" cannot be queried.")
 	}

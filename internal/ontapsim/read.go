@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -65,7 +66,7 @@ func (k *kind) parseReading(query url.Values, collection bool, v version) (*read
 	r := &reading{limit: implicitCap}
 	var terms []term
 	lenient := false
-	for _, name := range slices.Sorted(mapsKeys(query)) {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
 		value := strings.Join(query[name], ",")
 		var err *apiError
 		switch name {
@@ -113,16 +114,6 @@ func (k *kind) parseReading(query url.Values, collection bool, v version) (*read
 	}
 	r.signature = signature(terms, r.filters, collection)
 	return r, nil
-}
-
-func mapsKeys(query url.Values) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for name := range query {
-			if !yield(name) {
-				return
-			}
-		}
-	}
 }
 
 // signature names what choose returns.
@@ -201,7 +192,7 @@ func (k *kind) parseSearch(r *reading, value, names string) *apiError {
 // refuse is the answer to a parameter that an instance does not take.
 func (k *kind) refuse(name string) *apiError {
 	if n := k.schema.at(name); n != nil && n.leaf != nil && n.leaf.typ == secret {
-		return problem(http.StatusBadRequest, 262202, name, "Field "+quoted(name)+" cannot be given in the URL.")
+		return errInURL(name)
 	}
 	return errUnexpected(name)
 }
@@ -319,12 +310,13 @@ func (c *Cluster) choose(all []record, r *reading, tunnel *svm, hidden bool) []r
 	if len(r.order) > 0 {
 		objects = make(map[record]object, len(all))
 	}
+	costly := r.comparesExpensive()
 	for _, rec := range all {
 		if rec.hidden() && !hidden || !visible(rec, tunnel) {
 			continue
 		}
 		if len(r.filters)+len(r.searches)+len(r.order) > 0 {
-			o := rec.object(c, true)
+			o := rec.object(c, costly)
 			if !r.accepts(o) {
 				continue
 			}
@@ -345,6 +337,14 @@ func (c *Cluster) choose(all []record, r *reading, tunnel *svm, hidden bool) []r
 	return out
 }
 
+// comparesExpensive tells whether records are chosen or ordered by an expensive field.
+func (r *reading) comparesExpensive() bool {
+	costly := func(f filter) bool { return f.node.leaf.on&exp != 0 }
+	return slices.ContainsFunc(r.filters, costly) ||
+		slices.ContainsFunc(r.searches, func(s search) bool { return slices.ContainsFunc(s, costly) }) ||
+		slices.ContainsFunc(r.order, func(o ordering) bool { return o.node.leaf.on&exp != 0 })
+}
+
 func (r *reading) accepts(o object) bool {
 	for _, f := range r.filters {
 		if !f.accepts(o) {
@@ -361,7 +361,7 @@ func (r *reading) accepts(o object) bool {
 
 // page cuts one page out of the chosen records. It returns the query parameter that the
 // next page begins with, or "".
-func (r *reading) page(k *kind, chosen []record, limit int) (page []record, next string) {
+func (r *reading) page(k *kind, chosen []record, p Paging) (page []record, next string) {
 	first := min(r.offset, len(chosen))
 	if r.start != "" {
 		first += max(0, slices.IndexFunc(chosen[first:], func(rec record) bool { return rec.id() >= r.start }))
@@ -369,11 +369,15 @@ func (r *reading) page(k *kind, chosen []record, limit int) (page []record, next
 			first = len(chosen)
 		}
 	}
-	last := min(first+min(limit, r.limit), len(chosen))
-	if last == len(chosen) {
+	most := r.limit
+	if p.Limit > 0 {
+		most = min(most, p.Limit)
+	}
+	last := min(first+most, len(chosen))
+	if last == len(chosen) && !(p.EmptyPage && first < last) {
 		return chosen[first:], ""
 	}
-	if len(r.order) > 0 {
+	if len(r.order) > 0 || last == len(chosen) {
 		return chosen[first:last], "start.position=" + strconv.Itoa(last)
 	}
 	return chosen[first:last], "start." + k.id + "=" + url.QueryEscape(chosen[last].id())
@@ -385,7 +389,7 @@ func (c *Cluster) getCollection(q *request, t target, r *reading, tunnel *svm) a
 	if err != nil {
 		return q.fail(err)
 	}
-	page, next := r.page(t.kind, c.choose(all, r, tunnel, false), c.pageLimit())
+	page, next := r.page(t.kind, c.choose(all, r, tunnel, false), c.state.World.Paging)
 	var b bytes.Buffer
 	b.WriteByte('{')
 	if !r.noRecords {

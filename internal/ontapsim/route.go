@@ -175,7 +175,10 @@ func (k *kind) matches(segments []string) (target, bool) {
 func (t target) methods() []string {
 	k := t.kind
 	instance := t.id != ""
-	out := []string{http.MethodGet, http.MethodHead, http.MethodOptions}
+	out := []string{http.MethodOptions}
+	if k.list != nil || k.one != nil {
+		out = append(out, http.MethodGet, http.MethodHead)
+	}
 	if k.create != nil && !instance {
 		out = append(out, http.MethodPost)
 	}

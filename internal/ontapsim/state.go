@@ -87,8 +87,8 @@ func (s *state) clone() *state {
 	return out
 }
 
-// A table is the records of a kind, sorted by id.
-type table[T record] []T
+// A table is things with an id, sorted by it.
+type table[T interface{ id() string }] []T
 
 func (t table[T]) search(id string) (int, bool) {
 	return slices.BinarySearchFunc(t, id, func(r T, id string) int { return cmp.Compare(r.id(), id) })

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -102,7 +101,8 @@ type Cores struct {
 
 // Paging is how collections are cut into pages, as ONTAP does when an answer takes long.
 type Paging struct {
-	Limit int `json:"limit,omitempty"` // most records of a page; 0: no limit but the client's
+	Limit     int  `json:"limit,omitempty"`      // most records of a page; 0: no limit but the client's
+	EmptyPage bool `json:"empty_page,omitempty"` // the last records are followed by a page without any
 }
 
 // newWorld is the world at start.
@@ -193,14 +193,6 @@ func (j Jobs) failure() *apiError {
 		e.message = j.Message
 	}
 	return e
-}
-
-// worldPatch is what PATCH /sim/world may carry besides the members of World: records that
-// clients cannot make or change.
-type worldPatch struct {
-	Nodes        map[string]nodePatch `json:"nodes"`
-	SVMs         map[string]svmPatch  `json:"svms"`
-	Certificates []worldCertificate   `json:"certificates"`
 }
 
 // patchWorld merges a patch into the world, all of it or nothing.
@@ -336,50 +328,4 @@ func (c *Cluster) effective() version {
 		return v
 	}
 	return c.version
-}
-
-// pageLimit is the most records the world lets a page have.
-func (c *Cluster) pageLimit() int {
-	if n := c.state.World.Paging.Limit; n > 0 {
-		return n
-	}
-	return implicitCap
-}
-
-// defaultPort is KMIP's port, which a server without one gets.
-const defaultPort = "5696"
-
-// withPort is a server's name as ONTAP keeps it, host:port, and whether it is well formed.
-func withPort(server string) (string, bool) {
-	host, port, err := net.SplitHostPort(server)
-	if err != nil {
-		host, port = strings.Trim(server, "[]"), defaultPort
-	}
-	n, err := strconv.Atoi(port)
-	if err != nil || n < 1 || n > 65535 || !validHost(host) {
-		return server, false
-	}
-	return net.JoinHostPort(host, port), true
-}
-
-// validHost tells whether a name can be a host: an address, or labels of letters, digits
-// and hyphens.
-func validHost(host string) bool {
-	if net.ParseIP(host) != nil {
-		return true
-	}
-	if host == "" || len(host) > 253 {
-		return false
-	}
-	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
-			return false
-		}
-		for _, r := range label {
-			if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_') {
-				return false
-			}
-		}
-	}
-	return true
 }

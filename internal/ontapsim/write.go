@@ -2,6 +2,7 @@ package ontapsim
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -85,7 +86,7 @@ func (t target) path() string {
 func (c *Cluster) parseWish(method string, t target, query url.Values) (*wish, *apiError) {
 	w := &wish{flags: map[string]bool{}}
 	choices := url.Values{}
-	for _, name := range slices.Sorted(mapsKeys(query)) {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
 		value := query.Get(name)
 		var err *apiError
 		release, flag := t.kind.flags[method][name]
@@ -116,22 +117,20 @@ func (c *Cluster) parseWish(method string, t target, query url.Values) (*wish, *
 
 // parseChoices reads the parameters that choose the records of a collection PATCH or DELETE.
 func (c *Cluster) parseChoices(method string, t target, choices url.Values, w *wish) *apiError {
-	for _, name := range slices.Sorted(mapsKeys(choices)) {
-		err := t.kind.refuse(name)
+	for _, name := range slices.Sorted(maps.Keys(choices)) {
 		n := t.kind.schema.at(name)
-		if n == nil || n.leaf == nil || t.id == "" && method != http.MethodPost && n.leaf.typ != secret {
-			continue
+		known := n != nil && n.leaf != nil
+		switch {
+		case known && n.leaf.typ == secret:
+			return errInURL(name)
+		case known && method == http.MethodPost:
+			return problem(http.StatusBadRequest, 262211, name, "A filter is not allowed in the URL of a POST.")
+		case t.id != "" || method == http.MethodPost:
+			return errUnexpected(name)
 		}
-		if method == http.MethodPost && n.leaf.typ != secret {
-			err = problem(http.StatusBadRequest, 262211, name, "A filter is not allowed in the URL of a POST.")
-		}
-		return err
 	}
 	if len(choices) == 0 {
 		return nil
-	}
-	if t.id != "" || method == http.MethodPost {
-		return errUnexpected(slices.Sorted(mapsKeys(choices))[0])
 	}
 	r, err := t.kind.parseReading(choices, true, c.version)
 	w.choosing = r
@@ -189,6 +188,9 @@ func (c *Cluster) prepare(one call) (target, effect, *apiError) {
 		verb = t.kind.remove
 	case w.action() != "":
 		verb = t.kind.act
+	}
+	if verb == nil {
+		return t, effect{}, errMissing("action")
 	}
 	e, err := verb(c, w, rec)
 	e.touch = append(e.touch, rec)
@@ -334,7 +336,7 @@ func (c *Cluster) writeChosen(q *request, t target, one call, w *wish, tunnel *s
 	if err != nil {
 		return q.fail(err), nil
 	}
-	chosen, next := w.choosing.page(t.kind, c.choose(all, w.choosing, tunnel, true), implicitCap)
+	chosen, next := w.choosing.page(t.kind, c.choose(all, w.choosing, tunnel, true), Paging{})
 	var jobs []any
 	var failed *apiError
 	for _, rec := range chosen {
