@@ -64,7 +64,11 @@ func (w *wiring) client(spec desired.Cluster) (*ontap.Client, error) {
 	if spec.TLS.CAFile != "" {
 		cfg.CAFiles = []string{spec.TLS.CAFile}
 	}
-	return ontap.New(cfg)
+	client, err := ontap.New(cfg)
+	if err != nil {
+		return nil, &exit{exitAccess, err}
+	}
+	return client, nil
 }
 
 // credentials returns what asks for them: before every request, so that a rotated secret is
@@ -91,11 +95,11 @@ func (w *wiring) credentials(auth desired.Auth) func(context.Context) (ontap.Cre
 		return func(context.Context) (ontap.Credential, error) {
 			cert, err := os.ReadFile(a.CertFile)
 			if err != nil {
-				return ontap.Credential{}, fmt.Errorf("client certificate %s cannot be read", a.CertFile)
+				return ontap.Credential{}, &exit{exitAccess, fmt.Errorf("client certificate %s cannot be read", a.CertFile)}
 			}
 			key, err := os.ReadFile(a.KeyFile)
 			if err != nil {
-				return ontap.Credential{}, fmt.Errorf("key of the client certificate %s cannot be read", a.KeyFile)
+				return ontap.Credential{}, &exit{exitAccess, fmt.Errorf("key of the client certificate %s cannot be read", a.KeyFile)}
 			}
 			return ontap.ClientCertificate(cert, key)
 		}
@@ -152,7 +156,7 @@ func (w *wiring) writing(store *state.Store, done func(plan.Result)) func(desire
 		if err != nil {
 			return agent.Edges{}, err
 		}
-		e := agent.Edges{Reader: live.NewReader(spec.Name, client, w.conns)}
+		e := agent.Edges{Reader: live.NewReader(spec.Name, client, w.conns), Again: client.ResetCredentials}
 		runner := &apply.Runner{Writer: client, Secrets: w.secrets, Key: store.Key(), Done: done}
 		e.Actor = actor{runner}
 		book, err := store.Book(spec.Name)

@@ -40,6 +40,9 @@ type Edges struct {
 	Memory Memory // nil with MemoryErr
 	// MemoryErr says why nothing can be remembered. Then nothing is written either.
 	MemoryErr error
+	// Again is called when the file was read anew: what had been given up, such as a refused
+	// password, may be tried again; may be nil.
+	Again func()
 	// Close lets go of everything; may be nil.
 	Close func() error
 }

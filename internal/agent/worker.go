@@ -27,6 +27,7 @@ type worker struct {
 	mu     sync.Mutex
 	task   task
 	reopen bool // the way to the cluster must be made anew
+	again  bool // the file was read anew
 
 	// Of the goroutine alone:
 	loop     *Loop
@@ -46,7 +47,7 @@ type task struct {
 func (w *worker) assign(t task) {
 	w.mu.Lock()
 	w.reopen = w.reopen || reachedOtherwise(w.task.spec, t.spec)
-	w.task = t
+	w.task, w.again = t, true
 	w.mu.Unlock()
 	select {
 	case w.dirty <- struct{}{}:
@@ -86,6 +87,10 @@ func (w *worker) turn(ctx context.Context) time.Duration {
 		w.close()
 		w.reopen = false
 	}
+	if w.again && w.loop != nil && w.loop.Edges.Again != nil {
+		w.loop.Edges.Again()
+	}
+	w.again = false
 	w.mu.Unlock()
 	p := w.pass(ctx, t)
 	if ctx.Err() != nil && p.Report == nil {

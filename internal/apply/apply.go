@@ -150,6 +150,7 @@ func (r *run) send(ctx context.Context, s *plan.Step, parent string, bodies []ma
 		}
 		answer, err := r.Writer.Send(ctx, q.Method, path, asBody(bodies[i]))
 		if err != nil {
+			err = withRemedy(err)
 			if errors.Is(err, ontap.ErrOutcomeUnknown) {
 				return plan.Unknown, err
 			}
@@ -164,6 +165,20 @@ func (r *run) send(ctx context.Context, s *plan.Step, parent string, bodies []ma
 		}
 	}
 	return plan.Applied, nil
+}
+
+// withRemedy adds what to do about an answer, where ONTAP's words do not say it.
+func withRemedy(err error) error {
+	code := ""
+	if e, ok := errors.AsType[*ontap.Error](err); ok {
+		code = e.Code
+	} else if e, ok := errors.AsType[*ontap.JobError](err); ok {
+		code = e.Code
+	}
+	if r := resource.Remedy(code); r != "" {
+		return fmt.Errorf("%w: %s", err, r)
+	}
+	return err
 }
 
 // asBody keeps a body that is not there from becoming an interface that is.

@@ -52,8 +52,9 @@ func open(ctx context.Context, o Opener, f *resource.Field, ref secret.Ref) (sec
 	if err != nil {
 		return secret.Value{}, err
 	}
-	if n := len(v.Expose()); f.Max > 0 && (n < f.Min || n > f.Max) {
-		return secret.Value{}, fmt.Errorf("%s: what %s names must have %d to %d bytes", f.Name, ref, max(f.Min, 1), f.Max)
+	least := max(f.Min, 1) // an empty file is a mistake, not a secret
+	if n := len(v.Expose()); f.Max > 0 && (n < least || n > f.Max) {
+		return secret.Value{}, fmt.Errorf("%s: what %s names must have %d to %d bytes", f.Name, ref, least, f.Max)
 	}
 	return v, nil
 }

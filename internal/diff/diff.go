@@ -34,7 +34,7 @@ type Policy struct {
 // Compute returns the plan that makes Have like Want. It never deletes what the file only
 // leaves out, and it never replaces an object to change a field of it.
 func Compute(in Input) plan.Plan {
-	d := &decider{Input: in, plan: plan.Plan{Cluster: in.Cluster, Observed: in.Have.At}}
+	d := &decider{Input: in, links: links{all: in.Have.Links}, plan: plan.Plan{Cluster: in.Cluster, Observed: in.Have.At}}
 	want := slices.Clone(in.Want)
 	slices.SortFunc(want, func(a, b *resource.Object) int { return a.Addr.Compare(b.Addr) })
 	for _, w := range want {
@@ -50,7 +50,8 @@ func Compute(in Input) plan.Plan {
 // A decider gathers the steps of one plan.
 type decider struct {
 	Input
-	plan plan.Plan
+	links links
+	plan  plan.Plan
 }
 
 func (d *decider) add(s plan.Step) { d.plan.Steps = append(d.plan.Steps, s) }
@@ -312,6 +313,7 @@ func (d *decider) set(s *plan.Step, want *resource.Object, i int, old, new resou
 		if resolved, ok := d.resolve(s, want, i); ok {
 			new = resolved
 		}
+		old = d.named(f.To, old)
 		wish.Value = wishOf(new)
 	default:
 		wish.Value = wishOf(new)
@@ -339,7 +341,7 @@ func (d *decider) resolve(s *plan.Step, want *resource.Object, i int) (resource.
 	}
 	out := make([]resource.LinkTo, 0, len(links))
 	for _, l := range links {
-		o, ok := d.Have.Find(f.To, want.Addr.SVM, f.Where, l)
+		o, ok := d.links.find(f.To, want.Addr.SVM, f.Where, l)
 		if !ok {
 			where := "the cluster"
 			if want.Addr.SVM != "" {
@@ -355,6 +357,31 @@ func (d *decider) resolve(s *plan.Step, want *resource.Object, i int) (resource.
 		return resource.LinkValue(out[0]), true
 	}
 	return resource.LinkList(out), true
+}
+
+// named gives the links of a value the names that people know, where ONTAP sent the UUID
+// alone.
+func (d *decider) named(to *resource.Kind, v resource.Value) resource.Value {
+	name := func(l resource.LinkTo) resource.LinkTo {
+		for _, o := range d.Have.Links {
+			if o.Kind == to && o.ID == l.UUID {
+				l.Name = o.Addr.Name
+			}
+		}
+		return l
+	}
+	switch {
+	case v.Link() != resource.LinkTo{}:
+		return resource.LinkValue(name(v.Link()))
+	case v.Links() != nil:
+		out := make([]resource.LinkTo, len(v.Links()))
+		for i, l := range v.Links() {
+			out[i] = name(l)
+		}
+		return resource.LinkList(out)
+	default:
+		return v
+	}
 }
 
 // deletion removes an object that is there.

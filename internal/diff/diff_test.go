@@ -202,12 +202,12 @@ ready update key_server/vs/ks1:5696
 `, "an empty list is a wish, not an absence"},
 		{"certificate", strings.Replace(manager("{server: ks1}"), "kmip-client", "client-2", 1), found(ks("ks1")), nil,
 			`ready update key_manager/vs
-  external.client_certificate: "c-vs" -> "client-2"
+  external.client_certificate: "kmip-client" -> "client-2"
   PATCH /km-1 map[external:map[client_certificate:map[uuid:c-2]]]
 `, "by PATCH on the manager"},
 		{"certificate missing", strings.Replace(manager("{server: ks1}"), "kmip-client", "nope", 1), found(ks("ks1")), nil,
 			`refused update key_manager/vs [missing] no certificate of type client called nope is installed at SVM vs or the cluster; install it, or correct external.client_certificate
-  external.client_certificate: "c-vs" -> "nope"
+  external.client_certificate: "kmip-client" -> "nope"
 `, "65536821 is foreseen"},
 		{"CAs grow first", strings.Replace(manager("{server: ks1}"), "[kmip-ca]", "[ca-2]", 1), found(ks("ks1")), nil,
 			`ready update key_manager/vs

@@ -180,12 +180,13 @@ func (d *decider) regroup(s *plan.Step, want, have *resource.Object, i int, body
 		d.set(s, want, i, have.Values[i], want.Values[i], body)
 		return
 	}
-	union, grows := joined(resolved.Links(), have.Values[i].Links())
+	f := &want.Kind.Fields[i]
+	old := d.named(f.To, have.Values[i])
+	union, grows := joined(resolved.Links(), old.Links())
 	if grows {
-		old := have.Values[i]
-		s.Changes = append(s.Changes, plan.Change{Field: want.Kind.Fields[i].Name, Old: old, New: resource.LinkList(union)})
-		s.Wishes = append(s.Wishes, plan.Wish{Field: want.Kind.Fields[i].Name, Value: wishOf(resource.LinkList(union))})
-		assign(body, want.Kind.Fields[i].Name, wire(resource.LinkList(union)))
+		s.Changes = append(s.Changes, plan.Change{Field: f.Name, Old: old, New: resource.LinkList(union)})
+		s.Wishes = append(s.Wishes, plan.Wish{Field: f.Name, Value: wishOf(resource.LinkList(union))})
+		assign(body, f.Name, wire(resource.LinkList(union)))
 		return
 	}
 	shrink := plan.Step{Op: plan.Update, Addr: want.Addr, Source: want.Place(i)}
