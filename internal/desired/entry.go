@@ -91,11 +91,19 @@ func (d *decoder) kindOf(p place, kinds []*resource.Kind) (*resource.Kind, bool)
 	case 1:
 		return kind, true
 	case 0:
+		// A tombstone needs no more than what tells which object it is.
+		if len(kinds) == 1 && hasKey(p, stateKey) {
+			return kinds[0], true
+		}
 		d.noKind(p, choices)
 	default:
 		d.wrong(p, "has %s; an entry has exactly one of [%s]", strings.Join(found, " and "), strings.Join(choices, " "))
 	}
 	return nil, false
+}
+
+func hasKey(p place, key string) bool {
+	return slices.ContainsFunc(p.pairs, func(kv pair) bool { return kv.key == key })
 }
 
 // noKind reports an entry without the key that says what it is.

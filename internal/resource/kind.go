@@ -21,8 +21,38 @@ type Kind struct {
 	Since    Version // the first release with the resource
 	Limit    int     // how many siblings a parent takes; 0 means no limit
 	Guard    Guard   // what must hold before a member of the kind goes
+	Store    *Store  // set if its objects are key stores, of which a scope has one in use
 	Fields   []Field
+	Actions  []Action
 	Doc      string // one line of the manual
+}
+
+// A Store says how a kind takes part in security/key-stores: there a configuration is put
+// to use, and there one that is not in use is deleted.
+type Store struct {
+	Unnamed  string  // the identity that a configuration has when nobody named it; addresses leave it out
+	Inactive Version // since when POST takes create_inactive; zero: never
+	Born     bool    // every configuration is made inactive, without asking
+	NoDelete bool    // the resource itself has no DELETE: only an inactive one can go
+}
+
+// An Action is what POST on a path below an object does, beyond changing fields.
+type Action struct {
+	Name  string // as the file and plans have it: "rekey_external"
+	Path  string // the last segment: "rekey-external"
+	Since Version
+	Body  []string // the fields whose wanted values make its body
+	Doc   string   // one line of the manual
+}
+
+// Action returns the action of that name; ok is false if the kind has none.
+func (k *Kind) Action(name string) (Action, bool) {
+	for _, a := range k.Actions {
+		if a.Name == name {
+			return a, true
+		}
+	}
+	return Action{}, false
 }
 
 // Scopes is the set of places where a kind may live.
@@ -69,15 +99,17 @@ type Type uint8
 
 // The types of fields.
 const (
-	String     Type = iota
-	Integer         // a JSON integer
-	Boolean         //
-	Strings         // a list of strings; in some answers one string, separated by commas
-	Secret          // in the file a reference, on the wire the value, in a GET never
-	Link            // another object, by name or UUID
-	Links           // a list of such
-	Children        // objects of their own kind and path, listed inside their parent
-	NodeStates      // per node, whether it reaches the object
+	String           Type = iota
+	Integer               // a JSON integer
+	Boolean               //
+	Strings               // a list of strings; in some answers one string, separated by commas
+	Secret                // in the file a reference, on the wire the value, in a GET never
+	Link                  // another object, by name or UUID
+	Links                 // a list of such
+	Children              // objects of their own kind and path, listed inside their parent
+	NodeStates            // per node, whether it reaches the object: available, not_responding or unknown
+	Reachability          // whether a service is reachable, with a code and a message
+	NodeReachability      // the same for each node
 )
 
 // Flags says how a field may be used.
@@ -91,6 +123,9 @@ const (
 	Advanced                    // expensive: GET returns it only when it is named
 	Unordered                   // a list whose order says nothing
 	GrowFirst                   // a list that takes the new members before it drops the old, which is guarded like a removal
+	Switch                      // puts one of several configurations to use, through security/key-stores
+	Base64                      // of a secret: its bytes are sent in base64
+	Modifier                    // says how a change is to be made: it goes along with one and is never compared
 	Detached                    // the parent's embedded list may leave it out: read it at the child's own path
 )
 

@@ -1,0 +1,52 @@
+package resource
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+)
+
+// What the cloud key managers share (ONTAP REST reference, facts shared by the KMS
+// resources).
+
+// Since when the actions exist differs; what they do does not.
+func rekeyInternal(since Version) Action {
+	return Action{Name: "rekey_internal", Path: "rekey-internal", Since: since,
+		Doc: "A new key of the SVM: every volume key is wrapped anew with it."}
+}
+
+func rekeyExternal(since Version, body ...string) Action {
+	return Action{Name: "rekey_external", Path: "rekey-external", Since: since, Body: body,
+		Doc: "Another key of the cloud service protects the SVM's key. The old one must stay usable until that has succeeded."}
+}
+
+// proxyFields are the fields of a proxy between ONTAP and the service.
+func proxyFields(since Version) []Field {
+	return []Field{
+		{Name: "proxy_type", Type: String, Flags: Create | Patch, Since: since, Enum: []string{"http", "https"}, Doc: "The proxy's protocol."},
+		{Name: "proxy_host", Type: String, Flags: Create | Patch, Since: since, Max: 253, Doc: "The proxy's host; empty for none."},
+		{Name: "proxy_port", Type: Integer, Flags: Create | Patch, Since: since, Min: 0, Max: 65535, Doc: "The proxy's port."},
+		{Name: "proxy_username", Type: String, Flags: Create | Patch, Since: since, Max: 255, Doc: "The user at the proxy."},
+		{Name: "proxy_password", Type: Secret, Flags: Create | Patch, Since: since, Max: 256, Doc: "A reference to that user's password."},
+	}
+}
+
+// normHTTPS returns the one spelling of an https URL: scheme and host in lower case, no
+// default port, no slash at the end. Its error is a remedy and does not repeat s.
+func normHTTPS(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil || !strings.EqualFold(u.Scheme, "https") || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", errors.New("must be a URL like https://host/path, without user, query or fragment")
+	}
+	host, err := normHost(u.Hostname())
+	if err != nil {
+		return "", err
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if p := u.Port(); p != "" && p != "443" {
+		host += ":" + p
+	}
+	return "https://" + host + strings.TrimRight(u.EscapedPath(), "/"), nil
+}
