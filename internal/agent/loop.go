@@ -51,7 +51,9 @@ type Edges struct {
 type Loop struct {
 	Spec   desired.Cluster
 	Edges  Edges
-	Health time.Duration // between reads of Advanced fields; 0: with every pass
+	// Health is the time between reads of Advanced fields. 0 reads them with every pass, and a
+	// negative one only when a decision waits for them.
+	Health time.Duration
 
 	healthRead time.Time // when they were last read
 	changed    time.Time // when this loop last changed the cluster
@@ -86,7 +88,7 @@ func (e *IdentityError) Error() string {
 // Once reads, decides, acts and remembers.
 func (l *Loop) Once(ctx context.Context, o Orders) Pass {
 	p := l.Look(ctx, o)
-	if p.Err == nil && l.Edges.MemoryErr == nil {
+	if p.Err == nil {
 		l.Act(ctx, &p)
 	}
 	p.Took = time.Since(p.Began)
@@ -122,7 +124,10 @@ func (l *Loop) look(ctx context.Context, o Orders) (*resource.Cluster, plan.Plan
 // healthDue says whether Advanced fields are to be read: when their time has come, and
 // after a change, whose effect on reachability is what the next removal waits for.
 func (l *Loop) healthDue() bool {
-	return l.Health <= 0 || time.Since(l.healthRead) >= l.Health || !l.changed.Before(l.healthRead)
+	if l.Health < 0 {
+		return false
+	}
+	return l.Health == 0 || time.Since(l.healthRead) >= l.Health || !l.changed.Before(l.healthRead)
 }
 
 func (l *Loop) read(ctx context.Context, health bool) (*resource.Cluster, error) {
@@ -215,14 +220,31 @@ type MemoryError struct{ Err error }
 func (e *MemoryError) Error() string { return fmt.Sprintf("nothing can be remembered: %v", e.Err) }
 func (e *MemoryError) Unwrap() error { return e.Err }
 
-// Failure says what of a pass went wrong, step by step; nil if nothing did.
+// Forgetful says that the memory has to be opened anew.
+func (e *MemoryError) Forgetful() bool { return true }
+
+// forgetful returns the error in err that says that something could not be remembered; nil
+// if there is none.
+func forgetful(err error) error {
+	e, ok := errors.AsType[interface {
+		error
+		Forgetful() bool
+	}](err)
+	if !ok || !e.Forgetful() {
+		return nil
+	}
+	return e
+}
+
+// Failure says what of a pass went wrong, step by step; nil if nothing did. A step that was
+// ready and not attempted is a failure too: it is still to be done.
 func (p *Pass) Failure() error {
 	if p.Err != nil || p.Report == nil {
 		return p.Err
 	}
 	var errs []error
 	for _, r := range p.Report.Results {
-		if r.Outcome == plan.Failed || r.Outcome == plan.Unknown {
+		if r.Err != nil {
 			errs = append(errs, fmt.Errorf("%s %s: %w", r.Step.Op, r.Step.Addr, r.Err))
 		}
 	}

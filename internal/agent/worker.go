@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ type worker struct {
 	// Of the goroutine alone:
 	loop     *Loop
 	failures int
-	lastErr  string
+	told     map[string]bool   // what was told of failures since the last success
 	held     map[string]string // what was told of held and refused steps: a fact is told once
 }
 
@@ -106,7 +107,7 @@ func (w *worker) pass(ctx context.Context, t task) (p Pass) {
 	defer func() {
 		if r := recover(); r != nil {
 			// What was recovered may hold anything, so only where it happened is told.
-			w.fleet.Log.Error("pass panicked", "event", "pass.panic", "cluster", w.name, "stack", string(debug.Stack()))
+			w.fleet.Log.Error("pass panicked", "event", "pass.panic", "cluster", w.name, "stack", string(stackOf(r)))
 			w.close()
 			p = Pass{Cluster: w.name, Began: began, Took: time.Since(began), Err: errPanic}
 		}
@@ -120,6 +121,14 @@ func (w *worker) pass(ctx context.Context, t task) (p Pass) {
 	}
 	w.loop.Spec, w.loop.Health = t.spec, w.fleet.health(t.spec)
 	return w.loop.Once(ctx, t.orders)
+}
+
+// stackOf is where a panic happened: for one that came from another goroutine, there.
+func stackOf(recovered any) []byte {
+	if p, ok := recovered.(interface{ Stack() []byte }); ok {
+		return p.Stack()
+	}
+	return debug.Stack()
 }
 
 var errPanic = errors.New("the pass panicked; the log has the stack")
@@ -139,7 +148,7 @@ func (w *worker) close() {
 // after failures, an interval otherwise.
 func (w *worker) rest(p Pass, spec desired.Cluster) time.Duration {
 	err := p.Failure()
-	if _, forgetful := errors.AsType[*MemoryError](err); forgetful || w.loop != nil && w.loop.Edges.MemoryErr != nil {
+	if forgetful(err) != nil || w.loop != nil && w.loop.Edges.MemoryErr != nil {
 		w.close() // a new attempt to open the journal comes with the next pass
 	}
 	switch {
@@ -164,20 +173,34 @@ func (w *worker) tell(p Pass) {
 			tellStep(log, r)
 		}
 	}
-	now := ""
-	if p.Err != nil {
-		now = p.Err.Error()
-	}
+	err := cmp.Or(p.Err, forgetful(p.Failure()))
 	switch {
-	case now != "" && now != w.lastErr:
-		log.Error("pass failed", "event", "pass.failed", "err", plan.Safe(now))
-	case now == "" && w.lastErr != "":
+	case err != nil:
+		w.tellFailure(log, err)
+	case len(w.told) > 0:
 		log.Info("cluster is back", "event", "cluster.recovered", "failures", w.failures)
+		w.told = nil
 	default:
 		log.Debug("pass done", "event", "pass.done", "plan", p.Plan.Counts().String(), "took", p.Took)
 	}
-	w.lastErr = now
 	w.tellHeld(log, p.Plan)
+}
+
+// maxTold bounds what is told of one outage.
+const maxTold = 8
+
+// tellFailure tells a failure once in an outage: which of several requests fails first, and
+// so what is said, may be another with every pass.
+func (w *worker) tellFailure(log *slog.Logger, err error) {
+	text := plan.Safe(err.Error())
+	if w.told[text] || len(w.told) == maxTold {
+		return
+	}
+	if w.told == nil {
+		w.told = map[string]bool{}
+	}
+	w.told[text] = true
+	log.Error("pass failed", "event", "pass.failed", "err", text)
 }
 
 func tellStep(log *slog.Logger, r plan.Result) {

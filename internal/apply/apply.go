@@ -89,6 +89,10 @@ type JournalError struct{ Err error }
 func (e *JournalError) Error() string { return "no change without a record of it: " + e.Err.Error() }
 func (e *JournalError) Unwrap() error { return e.Err }
 
+// Forgetful says that the journal has to be opened anew: it takes no record after one that
+// it could not write.
+func (e *JournalError) Forgetful() bool { return true }
+
 // fatal says why no later step should be tried, if so: what cannot be recorded is not sent,
 // and what does not answer is not asked again and again.
 func fatal(err error) error {

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 
 	"kmagent/internal/plan"
@@ -98,6 +99,13 @@ func (r *run) clear(ctx context.Context, a resource.Addr, under string, body map
 			}
 			digests[name] = digest(r.Key, v, a, name)
 			out[k] = v
+		case plan.Base64:
+			v, err := r.Secrets.Resolve(ctx, x.Ref)
+			if err != nil {
+				return nil, err
+			}
+			digests[name] = digest(r.Key, v, a, name)
+			out[k] = secret.New([]byte(base64.StdEncoding.EncodeToString(v.Expose())))
 		default:
 			out[k] = x
 		}

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"slices"
 	"time"
 
 	"kmagent/internal/resource"
@@ -46,18 +45,30 @@ func (r Remembered) Reversals(w Wish, now time.Time) int {
 	return n
 }
 
-// WithSent returns r with the wishes of a step added, as of now. What is older than
-// [FlapWindow] is forgotten, and so is another wish for the same field: then the file has
-// changed its mind, and nobody undid anything.
-func (r Remembered) WithSent(wishes []Wish, now time.Time) Remembered {
+// WithSent returns r with the wishes of a step that was carried out at that time.
+func (r Remembered) WithSent(wishes []Wish, at time.Time) Remembered {
+	r = r.WithIntent(wishes, at)
+	for _, w := range wishes {
+		r.Sent = append(r.Sent, Sent{w, at})
+	}
+	return r
+}
+
+// WithIntent returns r as a step with these wishes sets out. What is older than [FlapWindow]
+// is forgotten, and so is another wish for the same field: then the file has changed its
+// mind, and nobody undid anything. With the object itself everything about it is forgotten:
+// its fields went or came with it. The wishes themselves count only once they are known to
+// have been carried out: a connection that breaks again and again is nobody's undoing.
+func (r Remembered) WithIntent(wishes []Wish, now time.Time) Remembered {
 	keep := make([]Sent, 0, len(r.Sent)+len(wishes))
 	for _, s := range r.Sent {
+		if s.Field == "" && changedMind(s.Wish, wishes) {
+			keep = keep[:0]
+			break
+		}
 		if now.Sub(s.At) < FlapWindow && !changedMind(s.Wish, wishes) {
 			keep = append(keep, s)
 		}
-	}
-	for _, w := range wishes {
-		keep = append(keep, Sent{w, now})
 	}
 	r.Sent = keep
 	return r
@@ -70,16 +81,4 @@ func changedMind(old Wish, wishes []Wish) bool {
 		}
 	}
 	return false
-}
-
-// WithoutSent returns r without what WithSent added for a step that then failed.
-func (r Remembered) WithoutSent(wishes []Wish, at time.Time) Remembered {
-	keep := make([]Sent, 0, len(r.Sent))
-	for _, s := range r.Sent {
-		if !s.At.Equal(at) || !slices.Contains(wishes, s.Wish) {
-			keep = append(keep, s)
-		}
-	}
-	r.Sent = keep
-	return r
 }

@@ -182,7 +182,7 @@ func TestCompaction(t *testing.T) {
 
 // After any story a reader, a restart and memory agree. The seed is in the failure.
 func TestLedgerSurvives(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(12) {
 		rnd := rand.New(rand.NewPCG(seed, 7))
 		dir := filepath.Join(t.TempDir(), "state")
 		s := openStore(t, dir)
@@ -273,7 +273,7 @@ func TestKill(t *testing.T) {
 		return n
 	}
 	acked := 0
-	for round := range 12 {
+	for round := range 8 {
 		p := startRole(t, "write", dir)
 		for range 5 + rnd.IntN(20) {
 			if !p.out.Scan() {

@@ -177,15 +177,13 @@ func noteBegin(cluster string, led *plan.Ledger, r record) {
 			remember(led, a.in(cluster), func(m *plan.Remembered) { m.Created, m.Secrets = true, map[string]string{} })
 		}
 	}
-	remember(led, r.Begin.Addr.in(cluster), func(m *plan.Remembered) { *m = m.WithSent(r.Begin.Wishes, r.At) })
+	remember(led, r.Begin.Addr.in(cluster), func(m *plan.Remembered) { *m = m.WithIntent(r.Begin.Wishes, r.At) })
 }
 
 func noteEnd(cluster string, led *plan.Ledger, r record) {
 	remember(led, r.End.Addr.in(cluster), func(m *plan.Remembered) {
-		switch r.End.Outcome {
-		case plan.Failed.String():
-			*m = m.WithoutSent(r.End.Wishes, r.End.Begun)
-		case plan.Applied.String():
+		if r.End.Outcome == plan.Applied.String() {
+			*m = m.WithSent(r.End.Wishes, r.End.Begun)
 			maps.Copy(m.Secrets, r.End.Secrets)
 		}
 	})
