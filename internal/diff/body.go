@@ -60,8 +60,10 @@ func holds(body map[string]any, name string) bool {
 
 // wire is the value as a request carries it. A secret stays a reference: what sends the
 // request opens it.
-func wire(v resource.Value) any {
+func wire(f *resource.Field, v resource.Value) any {
 	switch {
+	case !v.Secret().IsZero() && f.Flags.Has(resource.Base64):
+		return plan.Base64{Ref: v.Secret()}
 	case !v.Secret().IsZero():
 		return v.Secret()
 	case v.Link() != resource.LinkTo{}:

@@ -42,6 +42,7 @@ func Compute(in Input) plan.Plan {
 	}
 	d.unmanaged(want)
 	d.holdMixedReleases()
+	d.holdBusyStores()
 	d.holdFlaps()
 	d.limitDeletes()
 	return d.plan
@@ -62,14 +63,16 @@ func (d *decider) object(want *resource.Object) {
 	switch other := have != nil && have.Kind != want.Kind; {
 	case want.Absent && (have == nil || other):
 	case want.Absent:
-		d.add(d.deletion(want.Source, have, d.path(have)))
+		d.remove(want, have)
 	case other:
 		d.refuse(plan.Create, want, want.Source, plan.Immutable, fmt.Sprintf("a key manager of type %s stands here; kmagent does not replace one by another", have.Kind.Type))
 	case d.tooNew(want, have != nil):
 	case have == nil:
 		d.create(want)
 	default:
-		d.update(want, have, d.path(have))
+		d.update(want, have, nil)
+		d.act(want, have)
+		d.enable(want, have)
 		if i := want.Kind.Children(); i >= 0 && want.Values[i].IsSet() {
 			d.children(want, have, want.Kind.Fields[i].To)
 		}
@@ -136,7 +139,7 @@ func (d *decider) create(want *resource.Object) {
 		s.Changes = append(s.Changes, plan.Change{Field: want.Kind.Fields[i].Name, New: resource.StrList(names)})
 		assign(body, want.Kind.Fields[i].Name, members)
 	}
-	s.Requests = []plan.Request{{Method: "POST", Path: collection, Body: body}}
+	s.Requests = []plan.Request{{Method: "POST", Path: collection + d.inStore(&s, want), Body: body}}
 	own := collection + "/" + plan.ParentID
 	d.patchAfter(&s, want, own, later)
 	d.add(s)
@@ -185,7 +188,7 @@ func settable(want *resource.Object, flag resource.Flags) []int {
 	var out []int
 	for i := range want.Kind.Fields {
 		f := &want.Kind.Fields[i]
-		if want.Values[i].IsSet() && f.Flags.Has(flag) && f.Type != resource.Children {
+		if want.Values[i].IsSet() && f.Flags.Has(flag) && f.Type != resource.Children && !f.Flags.Has(resource.Modifier) {
 			out = append(out, i)
 		}
 	}
@@ -206,13 +209,14 @@ func (d *decider) fill(s *plan.Step, want *resource.Object, body map[string]any,
 	return later
 }
 
-// update compares an object that is there, field by field.
-func (d *decider) update(want, have *resource.Object, path string) {
+// update compares an object that is there, field by field. Parent is the one it is a member
+// of, if any.
+func (d *decider) update(want, have, parent *resource.Object) {
 	s := plan.Step{Op: plan.Update, Addr: want.Addr, Source: want.Source}
 	body := map[string]any{}
 	for i := range want.Kind.Fields {
 		f, w, h := &want.Kind.Fields[i], want.Values[i], have.Values[i]
-		if !w.IsSet() || f.Type == resource.Children || !d.differs(&s, want, i, h) {
+		if !w.IsSet() || f.Type == resource.Children || f.Via != "" || f.Flags&(resource.Switch|resource.Modifier) != 0 || !d.differs(&s, want, i, h) {
 			continue
 		}
 		switch {
@@ -228,23 +232,37 @@ func (d *decider) update(want, have *resource.Object, path string) {
 			d.set(&s, want, i, h, w, body)
 		}
 	}
-	d.company(want, body)
 	if len(s.Changes) > 0 || s.Status != plan.Ready {
+		d.company(want, body)
+		path := d.path(have)
+		if parent != nil {
+			path = d.path(parent) + "/" + have.Kind.Path + "/" + resource.Segment(have.ID)
+		}
 		s.Requests = []plan.Request{{Method: "PATCH", Path: path, Body: body}}
 		d.add(s)
 	}
 }
 
-// company adds to a PATCH the fields that must go with those it has (ONTAP REST reference,
-// key-servers, codes 65536845 and 65536846: a user name and its password).
+// company adds to a PATCH what must go with the fields that it has (ONTAP REST reference,
+// key-servers, codes 65536845 and 65536846: a user name and its password), and what says how
+// the change is to be made.
 func (d *decider) company(want *resource.Object, body map[string]any) {
+	if len(body) == 0 {
+		return
+	}
 	for i := range want.Kind.Fields {
 		f := &want.Kind.Fields[i]
+		if f.Flags.Has(resource.Modifier) {
+			if want.Values[i].IsSet() && (f.With == "" || holds(body, f.With)) && !d.Have.Version.Before(f.Since) {
+				assign(body, f.Name, wire(f, want.Values[i]))
+			}
+			continue
+		}
 		if f.With == "" || !holds(body, f.Name) || holds(body, f.With) {
 			continue
 		}
 		if j := want.Kind.Index(f.With); j >= 0 && want.Values[j].IsSet() {
-			assign(body, f.With, wire(want.Values[j]))
+			assign(body, f.With, wire(&want.Kind.Fields[j], want.Values[j]))
 		}
 	}
 }
@@ -320,7 +338,7 @@ func (d *decider) set(s *plan.Step, want *resource.Object, i int, old, new resou
 	}
 	s.Changes = append(s.Changes, plan.Change{Field: f.Name, Old: old, New: new})
 	s.Wishes = append(s.Wishes, wish)
-	assign(body, f.Name, wire(new))
+	assign(body, f.Name, wire(f, new))
 }
 
 // block keeps a step from being sent. The first reason stands, but a refusal outdoes a hold.

@@ -24,7 +24,7 @@ func (d *decider) children(want, have *resource.Object, kind *resource.Kind) {
 		d.add(s)
 	}
 	for _, k := range l.kept {
-		d.update(k.want, k.have, collection+"/"+resource.Segment(k.have.ID))
+		d.update(k.want, k.have, have)
 	}
 	for _, h := range d.byHealth(l.left) {
 		s := d.deletion(want.Place(want.Kind.Children()), h, collection+"/"+resource.Segment(h.ID))
@@ -51,9 +51,7 @@ type membership struct {
 
 func members(want, have *resource.Object, kind *resource.Kind) membership {
 	l := membership{wanted: len(want.Children)}
-	wanted := make(map[string]bool, len(want.Children))
 	for _, w := range byName(want.Children) {
-		wanted[w.Addr.Name] = true
 		if h := childNamed(have, w.Addr.Name); h != nil {
 			l.kept = append(l.kept, pair{w, h})
 		} else {
@@ -61,7 +59,7 @@ func members(want, have *resource.Object, kind *resource.Kind) membership {
 		}
 	}
 	for _, h := range byName(have.Children) {
-		if h.Kind == kind && !wanted[h.Addr.Name] {
+		if h.Kind == kind && childNamed(want, h.Addr.Name) == nil {
 			l.left = append(l.left, h)
 		}
 	}
@@ -69,7 +67,11 @@ func members(want, have *resource.Object, kind *resource.Kind) membership {
 }
 
 func byName(list []*resource.Object) []*resource.Object {
-	return slices.SortedFunc(slices.Values(list), func(a, b *resource.Object) int { return a.Addr.Compare(b.Addr) })
+	byAddr := func(a, b *resource.Object) int { return a.Addr.Compare(b.Addr) }
+	if slices.IsSortedFunc(list, byAddr) {
+		return list // as nearly every one is
+	}
+	return slices.SortedFunc(slices.Values(list), byAddr)
 }
 
 func childNamed(o *resource.Object, name string) *resource.Object {
@@ -186,7 +188,7 @@ func (d *decider) regroup(s *plan.Step, want, have *resource.Object, i int, body
 	if grows {
 		s.Changes = append(s.Changes, plan.Change{Field: f.Name, Old: old, New: resource.LinkList(union)})
 		s.Wishes = append(s.Wishes, plan.Wish{Field: f.Name, Value: wishOf(resource.LinkList(union))})
-		assign(body, f.Name, wire(resource.LinkList(union)))
+		assign(body, f.Name, wire(f, resource.LinkList(union)))
 		return
 	}
 	shrink := plan.Step{Op: plan.Update, Addr: want.Addr, Source: want.Place(i)}

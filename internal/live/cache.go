@@ -24,8 +24,9 @@ type cache[T any] struct {
 }
 
 // update reads a collection and decodes those records that are not, byte for byte, what
-// stood in the same place before. It says whether anything changed. A cache is changed only
-// when everything was read and decoded.
+// stood in the same place before. It says whether anything changed. What cannot be decoded
+// empties the cache: the next answer may be unchanged from it, and must not pass for the one
+// before it.
 func update[T any](ctx context.Context, get Getter, c *cache[T], k call, decode func(json.RawMessage) (T, error)) (bool, error) {
 	raw, unchanged, err := get.List(ctx, k.path, k.query, k.identity)
 	if err != nil {
@@ -42,6 +43,7 @@ func update[T any](ctx context.Context, get Getter, c *cache[T], k call, decode 
 			continue
 		}
 		if vals[i], err = decode(b); err != nil {
+			*c = cache[T]{}
 			return false, fmt.Errorf("read %s: record %d: %w", k.what, i, err)
 		}
 	}

@@ -64,28 +64,61 @@ func (r *Reader) decodeLink(raw json.RawMessage) (*resource.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.object(resource.Certificate, rec)
+	return r.scoped(resource.Certificate, rec)
 }
 
 // decodeManager decodes a key manager of whichever kind it is; nil is one of a kind that no
 // table describes.
-func (r *Reader) decodeManager(raw json.RawMessage) (*resource.Object, error) {
+func (r *Reader) decodeManager(path string, raw json.RawMessage) (*resource.Object, error) {
 	rec, err := decodeRecord(raw)
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range resource.Managers() {
-		if _, ok := lookUp(rec, k.Selector).(map[string]any); ok {
-			return r.object(k, rec)
+		if k.Path != path {
+			continue
+		}
+		if k.Selector == "" {
+			return r.scoped(k, rec)
+		}
+		switch lookUp(rec, k.Selector).(type) {
+		case nil:
+		case map[string]any:
+			return r.scoped(k, rec)
+		default:
+			return nil, fmt.Errorf("%s: %w", k.Selector, errNotObject)
 		}
 	}
 	return nil, nil
 }
 
+// decodeStore decodes a record of security/key-stores.
+func decodeStore(raw json.RawMessage) (resource.KeyStore, error) {
+	var d struct {
+		UUID, Scope, State string
+		Enabled            bool
+		SVM                struct{ Name string }
+	}
+	if err := json.Unmarshal(raw, &d); err != nil || d.UUID == "" {
+		return resource.KeyStore{}, implausible("a key store without its UUID")
+	}
+	return resource.KeyStore{UUID: d.UUID, SVM: d.SVM.Name, Enabled: d.Enabled, State: d.State}, nil
+}
+
+// scoped decodes a record that stands by itself: it must say whose it is, or that of an SVM
+// would pass for the cluster's own.
+func (r *Reader) scoped(k *resource.Kind, rec map[string]any) (*resource.Object, error) {
+	svm, _ := lookUp(rec, "svm.name").(string)
+	if scope, _ := rec["scope"].(string); svm == "" && scope != "cluster" {
+		return nil, implausible("an object of an SVM that has no name")
+	}
+	return r.object(k, rec)
+}
+
 func decodeRecord(raw json.RawMessage) (map[string]any, error) {
 	var rec map[string]any
 	if err := json.Unmarshal(raw, &rec); err != nil {
-		return nil, errors.New("not an object")
+		return nil, errNotObject
 	}
 	return rec, nil
 }
@@ -93,9 +126,6 @@ func decodeRecord(raw json.RawMessage) (map[string]any, error) {
 // object decodes one record of a kind, with its children.
 func (r *Reader) object(k *resource.Kind, rec map[string]any) (*resource.Object, error) {
 	svm, _ := lookUp(rec, "svm.name").(string)
-	if scope, _ := rec["scope"].(string); scope == "svm" && svm == "" {
-		return nil, implausible("an object of an SVM that has no name")
-	}
 	o := resource.NewObject(k, resource.Addr{Cluster: r.label, Kind: k.Name, SVM: svm})
 	o.ID, _ = rec[k.ID].(string)
 	for i := range k.Fields {
@@ -121,7 +151,7 @@ func (r *Reader) object(k *resource.Kind, rec map[string]any) (*resource.Object,
 // store beside the one in use by its own name.
 func name(o *resource.Object) string {
 	if o.Kind.Identity != "" {
-		return o.Value(o.Kind.Identity).Str()
+		return o.Kind.Named(o.Value(o.Kind.Identity).Str())
 	}
 	if enabled := o.Value("enabled"); enabled.IsSet() && !enabled.Bool() {
 		if n := o.Value("configuration.name").Str(); n != "" {
@@ -188,6 +218,7 @@ var (
 	errNotInteger = errors.New("not an integer")
 	errNotBoolean = errors.New("not a boolean")
 	errNotList    = errors.New("not a list of the expected sort")
+	errNotObject  = errors.New("not an object")
 	errNotLink    = errors.New("not a reference with a UUID")
 )
 
@@ -207,6 +238,8 @@ func decodeValue(f *resource.Field, x any) (resource.Value, error) {
 		return resource.Str(s), nil
 	case resource.Integer:
 		return decodeInteger(x)
+	case resource.Secret:
+		return resource.Value{}, nil // no GET returns one; what does all the same is not kept
 	case resource.Boolean:
 		b, ok := x.(bool)
 		if !ok {
@@ -222,6 +255,10 @@ func decodeValue(f *resource.Field, x any) (resource.Value, error) {
 		return decodeLinks(x)
 	case resource.NodeStates:
 		return decodeNodeStates(x)
+	case resource.Reachability:
+		return decodeReachability(x)
+	case resource.NodeReachability:
+		return decodeNodeReachability(x)
 	default:
 		return resource.Value{}, fmt.Errorf("a field of type %d is not read", f.Type)
 	}

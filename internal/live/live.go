@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -40,38 +41,39 @@ type Reader struct {
 	nodes    cache[resource.Node]
 	svms     cache[resource.SVM]
 	links    cache[*resource.Object]
-	managers map[bool]*cache[*resource.Object] // by whether Advanced fields are in it
-	last     map[bool]*resource.Cluster        // complete observations, likewise
+	stores   cache[resource.KeyStore]
+	managers map[string]*cache[*resource.Object] // by path
+	last     observation                         // the newest one
+}
+
+// An observation is what was assembled of those collections. Others may have stayed as they
+// were and yet not be in it: which are read depends on the file.
+type observation struct {
+	cluster *resource.Cluster
+	paths   []string
 }
 
 // NewReader returns a reader that has at most parallel requests under way.
 func NewReader(label string, get Getter, parallel int) *Reader {
-	return &Reader{label: label, get: get, parallel: parallel,
-		managers: map[bool]*cache[*resource.Object]{false: {}, true: {}},
-		last:     map[bool]*resource.Cluster{}}
+	return &Reader{label: label, get: get, parallel: parallel, managers: map[string]*cache[*resource.Object]{}}
 }
 
 // Read returns what the cluster has now. With health it reads Advanced fields too: ONTAP
 // works them out for the call, so they are not for every pass. Wanted are the objects of
-// the file: a field that only a child's own path returns is read for those parents alone
-// whose entries have it.
+// the file: the collections of their kinds are read beside that of the key managers, and a
+// field that only a child's own path returns is read for those parents alone whose entries
+// have it.
 //
 // The result is shared with later calls and must not be changed. If nothing changed since
 // the last such call, only its time differs.
 func (r *Reader) Read(ctx context.Context, health bool, wanted []*resource.Object) (*resource.Cluster, error) {
 	at := time.Now()
-	fresh, err := r.fetch(ctx, health)
+	c, err := r.observe(ctx, health, wanted)
 	if err != nil {
-		// What was half read must not pass for unchanged next time.
-		r.last = map[bool]*resource.Cluster{}
+		// What was half read must not pass for unchanged next time, and which release it is
+		// may be what was wrong.
+		r.last, r.version = observation{}, resource.Version{}
 		return nil, err
-	}
-	c := r.last[health]
-	if fresh || c == nil {
-		if c, err = r.assemble(health); err != nil {
-			return nil, err
-		}
-		r.last = map[bool]*resource.Cluster{health: c}
 	}
 	now := *c
 	now.At = at
@@ -81,37 +83,92 @@ func (r *Reader) Read(ctx context.Context, health bool, wanted []*resource.Objec
 	return &now, nil
 }
 
-// fetch brings the caches up to date, and says whether anything in them changed. Which
-// fields may be named depends on the release: it is assumed to be that of the last pass,
-// and if that was wrong, or at first contact, a second round reads what depended on it.
-func (r *Reader) fetch(ctx context.Context, health bool) (fresh bool, err error) {
-	assumed := r.version
-	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(r.parallel)
-	changed := make([]bool, 5)
-	group.Go(func() (err error) { changed[0], err = r.readSelf(gctx); return })
-	group.Go(func() (err error) { changed[1], err = update(gctx, r.get, &r.nodes, nodesCall, decodeNode); return })
-	group.Go(func() (err error) { changed[2], err = update(gctx, r.get, &r.svms, svmsCall, decodeSVM); return })
-	group.Go(func() (err error) { changed[3], err = update(gctx, r.get, &r.links, linksCall, r.decodeLink); return })
-	if !assumed.IsZero() {
-		group.Go(func() (err error) { changed[4], err = r.readManagers(gctx, assumed, health); return })
+// observe returns what is there now but for detached fields: the last observation itself, if
+// nothing has changed since.
+func (r *Reader) observe(ctx context.Context, health bool, wanted []*resource.Object) (*resource.Cluster, error) {
+	kinds := kindsOf(wanted)
+	fresh, err := r.fetch(ctx, health, kinds)
+	if err != nil {
+		return nil, err
 	}
-	if err := group.Wait(); err != nil {
-		return false, err
+	paths, last := collections(r.version, kinds), r.last
+	if !fresh && last.cluster != nil && last.cluster.Health == health && slices.Equal(last.paths, paths) {
+		return last.cluster, nil
 	}
-	if r.version = r.oldest(); r.version != assumed {
-		if changed[4], err = r.readManagers(ctx, r.version, health); err != nil {
-			return false, err
-		}
+	c, err := r.assemble(health, paths)
+	if err != nil {
+		return nil, err
 	}
-	for _, c := range changed {
-		fresh = fresh || c
-	}
-	return fresh, nil
+	r.last = observation{c, paths}
+	return c, nil
 }
 
-func (r *Reader) readManagers(ctx context.Context, v resource.Version, health bool) (bool, error) {
-	return update(ctx, r.get, r.managers[health], managersCall(v, health), r.decodeManager)
+// fetch brings the caches up to date, and says whether anything in them changed. Which
+// fields may be named depends on the release: it is assumed to be that of the last pass, or
+// at first contact what the cluster says of itself. If the nodes say otherwise, what
+// depended on it is read once more; ONTAP says of itself the release of its oldest node.
+func (r *Reader) fetch(ctx context.Context, health bool, kinds []*resource.Kind) (fresh bool, err error) {
+	reads := []func(context.Context) (bool, error){
+		func(ctx context.Context) (bool, error) { return update(ctx, r.get, &r.nodes, nodesCall, decodeNode) },
+		func(ctx context.Context) (bool, error) { return update(ctx, r.get, &r.svms, svmsCall, decodeSVM) },
+		func(ctx context.Context) (bool, error) { return update(ctx, r.get, &r.links, linksCall, r.decodeLink) },
+	}
+	assumed := r.version
+	if assumed.IsZero() {
+		if _, err := r.readSelf(ctx); err != nil {
+			return false, err
+		}
+		assumed = r.oldest()
+	} else {
+		reads = append(reads, r.readSelf)
+	}
+	reads = append(reads, r.versioned(assumed, health, kinds)...)
+	if fresh, err = r.all(ctx, reads); err != nil {
+		return false, err
+	}
+	first := r.version.IsZero()
+	if r.version = r.oldest(); r.version == assumed {
+		return fresh || first, nil
+	}
+	_, err = r.all(ctx, r.versioned(r.version, health, kinds))
+	return true, err
+}
+
+// all makes several reads side by side, and says whether any of them found a change.
+func (r *Reader) all(ctx context.Context, reads []func(context.Context) (bool, error)) (bool, error) {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(r.parallel)
+	changed := make([]bool, len(reads))
+	for i, read := range reads {
+		group.Go(guard(func() (err error) { changed[i], err = read(ctx); return }))
+	}
+	if err := group.Wait(); err != nil {
+		passOn(err)
+		return false, err
+	}
+	return slices.Contains(changed, true), nil
+}
+
+// versioned returns the reads whose fields depend on the release.
+func (r *Reader) versioned(v resource.Version, health bool, kinds []*resource.Kind) []func(context.Context) (bool, error) {
+	var reads []func(context.Context) (bool, error)
+	for _, path := range collections(v, kinds) {
+		if r.managers[path] == nil {
+			r.managers[path] = &cache[*resource.Object]{}
+		}
+		c := r.managers[path]
+		reads = append(reads, func(ctx context.Context) (bool, error) {
+			return update(ctx, r.get, c, managersCall(path, v, health), func(raw json.RawMessage) (*resource.Object, error) {
+				return r.decodeManager(path, raw)
+			})
+		})
+	}
+	if wantsStores(v, kinds) {
+		reads = append(reads, func(ctx context.Context) (bool, error) {
+			return update(ctx, r.get, &r.stores, storesCall(v), decodeStore)
+		})
+	}
+	return reads
 }
 
 // oldest is the release that the whole cluster has: what one node lacks cannot be used.
@@ -142,12 +199,12 @@ func (r *Reader) readSelf(ctx context.Context) (changed bool, err error) {
 }
 
 // assemble makes an observation of what was fetched, and checks that it makes sense.
-func (r *Reader) assemble(health bool) (*resource.Cluster, error) {
+func (r *Reader) assemble(health bool, paths []string) (*resource.Cluster, error) {
 	c := &resource.Cluster{
 		Name: r.cluster.Name, UUID: r.cluster.UUID, Version: r.version, Health: health,
-		Nodes: r.nodes.vals, Links: r.links.vals,
+		Nodes: r.nodes.vals, Links: r.links.vals, Stores: r.stores.vals,
 		SVMs:    make(map[string]resource.SVM, len(r.svms.vals)),
-		Objects: make(map[resource.Addr]*resource.Object, len(r.managers[health].vals)),
+		Objects: map[resource.Addr]*resource.Object{},
 	}
 	if len(c.Nodes) == 0 {
 		return nil, implausible("a cluster without nodes")
@@ -155,16 +212,25 @@ func (r *Reader) assemble(health bool) (*resource.Cluster, error) {
 	for _, s := range r.svms.vals {
 		c.SVMs[s.Name] = s
 	}
-	for _, o := range r.managers[health].vals {
+	for _, path := range paths {
+		if err := addObjects(c, r.managers[path].vals); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func addObjects(c *resource.Cluster, objects []*resource.Object) error {
+	for _, o := range objects {
 		if o == nil {
 			continue // of a kind that is not ours
 		}
 		if _, twice := c.Objects[o.Addr]; twice {
-			return nil, implausible("two of " + o.Addr.String())
+			return implausible("two of " + o.Addr.String())
 		}
 		c.Objects[o.Addr] = o
 	}
-	return c, nil
+	return nil
 }
 
 // An implausible answer is well formed and cannot be true.

@@ -2,6 +2,7 @@ package live
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -9,16 +10,18 @@ import (
 )
 
 // How many records a page may have. An answer must stay under the client's limit on its
-// size, and with the states of 24 nodes for each of four servers a record has 10 KB.
+// size: a key manager has 0.7 KB, with the states of 24 nodes for each of four servers
+// 10 KB, and whatever else is read some hundred bytes.
 const (
+	smallPage  = 10_000
 	cheapPage  = 5000
 	healthPage = 1000
 )
 
 // Collections that no table describes.
 var (
-	nodesCall = call{"nodes", "cluster/nodes", fields(cheapPage, "name", "uuid", "state", "membership", "version"), "uuid"}
-	svmsCall  = call{"SVMs", "svm/svms", fields(cheapPage, "name", "uuid", "state"), "uuid"}
+	nodesCall = call{"nodes", "cluster/nodes", fields(smallPage, "name", "uuid", "state", "membership", "version"), "uuid"}
+	svmsCall  = call{"SVMs", "svm/svms", fields(smallPage, "name", "uuid", "state"), "uuid"}
 	linksCall = linksOf(resource.Certificate)
 )
 
@@ -37,27 +40,72 @@ func linksOf(k *resource.Kind) call {
 	for i := range k.Fields {
 		names = append(names, k.Fields[i].Name)
 	}
-	q := fields(cheapPage, names...)
+	q := fields(smallPage, names...)
 	q.Set("type", "client|server_ca")
 	return call{"certificates", k.Path, q, k.ID}
 }
 
-// managersCall asks for every key manager of the cluster with its servers, in one
-// collection, naming each field that the release knows. The whole of "external" or
-// "onboard" is never named: it may bring what ONTAP has to work out, or a key backup.
-func managersCall(v resource.Version, health bool) call {
-	names := append([]string{}, scopeFields...)
-	seen := map[string]bool{}
-	add := func(n string) {
-		if !seen[n] {
-			seen[n] = true
-			names = append(names, n)
+// kindsOf lists the kinds that the objects of the file are of, each once.
+func kindsOf(wanted []*resource.Object) []*resource.Kind {
+	var kinds []*resource.Kind
+	for _, w := range wanted {
+		if !slices.Contains(kinds, w.Kind) {
+			kinds = append(kinds, w.Kind)
 		}
 	}
+	return kinds
+}
+
+// collections lists the paths that a pass reads: that of the key managers always, and those
+// of the other kinds in the file that the release knows.
+func collections(v resource.Version, kinds []*resource.Kind) []string {
+	var paths []string
 	for _, k := range resource.Managers() {
-		for i := range k.Fields {
-			for _, n := range readable(&k.Fields[i], "", v, health) {
-				add(n)
+		wanted := k.Path == resource.External.Path || slices.Contains(kinds, k)
+		if wanted && !v.Before(k.Since) && !slices.Contains(paths, k.Path) {
+			paths = append(paths, k.Path)
+		}
+	}
+	return paths
+}
+
+// storesSince is the release from which security/key-stores says which configuration is
+// enabled (ONTAP REST reference, key-stores).
+var storesSince = resource.Version{Generation: 9, Major: 14}
+
+// wantsStores says whether the states of key stores matter: where the file has kinds whose
+// objects are switched, rekeyed and reached as key stores.
+func wantsStores(v resource.Version, kinds []*resource.Kind) bool {
+	return !v.Before(storesSince) && slices.ContainsFunc(kinds, func(k *resource.Kind) bool { return k.Section != "" && k != resource.External })
+}
+
+func storesCall(v resource.Version) call {
+	names := append([]string{"enabled"}, scopeFields...)
+	if !v.Before(resource.Version{Generation: 9, Major: 16}) {
+		names = append(names, "state")
+	}
+	return call{"key stores", "security/key-stores", fields(smallPage, names...), "uuid"}
+}
+
+// managersCall asks for everything in one collection of managed objects, naming each field
+// that the release knows. The whole of "external" or "onboard" is never named: it may bring
+// what ONTAP has to work out, or a key backup.
+func managersCall(path string, v resource.Version, health bool) call {
+	names := append([]string{}, scopeFields...)
+	k := call{what: "key managers", path: path}
+	for _, kind := range resource.Managers() {
+		if kind.Path != path {
+			continue
+		}
+		k.identity = kind.ID
+		if path != resource.External.Path {
+			k.what = strings.TrimPrefix(path, "security/")
+		}
+		for i := range kind.Fields {
+			for _, n := range readable(&kind.Fields[i], "", v, health) {
+				if !slices.Contains(names, n) {
+					names = append(names, n)
+				}
 			}
 		}
 	}
@@ -65,14 +113,14 @@ func managersCall(v resource.Version, health bool) call {
 	if health {
 		page = healthPage
 	}
-	k := resource.Managers()[0]
-	return call{"key managers", k.Path, fields(page, names...), k.ID}
+	k.query = fields(page, names...)
+	return k
 }
 
 // readable lists the names under which a GET of the parent's collection returns a field.
 func readable(f *resource.Field, prefix string, v resource.Version, health bool) []string {
 	switch {
-	case v.Before(f.Since), f.Type == resource.Secret, f.Flags.Has(resource.Detached),
+	case v.Before(f.Since), f.Type == resource.Secret, f.Flags.Has(resource.Detached), f.Flags.Has(resource.Modifier),
 		f.Flags.Has(resource.Advanced) && !health:
 		return nil
 	case f.Type == resource.Children:

@@ -156,6 +156,12 @@ func (out series) manager(cluster string, nodes []string, m *manager) {
 			out.put(managerState, oneIf(word == m.state), cluster, m.svm, m.kind, word)
 		}
 	}
+	if m.service != "" {
+		out.put(cloudReachable, oneIf(m.service == "yes"), cluster, m.svm, m.kind)
+	}
+	for _, r := range m.ekmip {
+		out.put(ekmipReachable, oneIf(r.ok), cluster, m.svm, r.node)
+	}
 	for _, c := range m.certificates {
 		out.put(certificateNotAfter, unix(c.end), cluster, m.svm, c.use, c.uuid)
 	}

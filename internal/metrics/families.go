@@ -60,7 +60,7 @@ func groups() []group {
 		{"Desired state", []*family{sourceInfo, sourceFetches, sourceLastSuccess, configValid, configLoaded, configProblems, managedResources}},
 		{"Reconcile", []*family{reconciles, reconcileDuration, lastRun, lastSuccess, reconcileInterval, reconcileMode, pendingChanges, planBlocked, changes}},
 		{"Drift", []*family{driftedResources, driftFirstSeen, driftDetected}},
-		{"Key managers", []*family{clusterInfo, managerInfo, managerState, serverInfo, serverReachable, serverState, serverLastReachable, certificateNotAfter, droppedObjects}},
+		{"Key managers", []*family{clusterInfo, managerInfo, managerState, serverInfo, serverReachable, serverState, serverLastReachable, cloudReachable, ekmipReachable, certificateNotAfter, droppedObjects}},
 		{"ONTAP API", []*family{ontapUp, ontapRequests, requestDuration, ontapRetries}},
 	}
 }
@@ -157,6 +157,12 @@ var (
 	serverLastReachable = gauge("key_server_last_reachable_timestamp_seconds",
 		"Unix time at which a node last reached a key server.",
 		"cluster", "svm", "node", "key_server")
+	cloudReachable = gauge("cloud_kms_reachable",
+		"Whether the cloud key service of an SVM is reachable, as ONTAP reports it.",
+		"cluster", "svm", "type")
+	ekmipReachable = gauge("ekmip_reachable",
+		"Whether the EKMIP server on a node is reachable, as ONTAP reports it.",
+		"cluster", "svm", "node")
 	certificateNotAfter = gauge("certificate_not_after_timestamp_seconds",
 		"End of validity of a certificate that a key manager uses; use is client or server_ca.",
 		"cluster", "svm", "use", "uuid")

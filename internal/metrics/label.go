@@ -108,15 +108,3 @@ func endpoint(path string) string {
 func fits(template, segment string) bool {
 	return template == segment || template[0] == '{' && segment != ""
 }
-
-// kinds lists the kinds that may be declared, and those of their children.
-func kinds() []*resource.Kind {
-	var list []*resource.Kind
-	for _, k := range resource.All() {
-		list = append(list, k)
-		if i := k.Children(); i >= 0 {
-			list = append(list, k.Fields[i].To)
-		}
-	}
-	return list
-}

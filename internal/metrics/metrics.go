@@ -140,6 +140,11 @@ func (m *Metrics) declare(want Cluster) {
 		for _, d := range drifts {
 			m.drifts.WithLabelValues(c.label, s.svm, s.kind, d)
 		}
+		for _, op := range plan.Ops() {
+			for _, result := range changeResults {
+				m.changes.WithLabelValues(c.label, s.kind, actions[op], result)
+			}
+		}
 	}
 }
 
@@ -152,13 +157,6 @@ func (m *Metrics) start(cluster string) {
 	m.passTime.WithLabelValues(cluster)
 	for _, r := range RetryReasons() {
 		m.retries.WithLabelValues(cluster, string(r))
-	}
-	for _, kind := range kinds() {
-		for _, op := range plan.Ops() {
-			for _, result := range changeResults {
-				m.changes.WithLabelValues(cluster, kind.Name, actions[op], result)
-			}
-		}
 	}
 }
 

@@ -39,8 +39,16 @@ type manager struct {
 	svm, scope, kind, uuid string
 
 	state        string // empty if it is only kept in store
+	service      string // of a cloud key manager, whether its service is reachable: "yes", "no" or, if nothing is known, ""
+	ekmip        []nodeReach
 	servers      []server
 	certificates []certificate
+}
+
+// A nodeReach is whether a node reaches the embedded KMIP servers.
+type nodeReach struct {
+	node string
+	ok   bool
 }
 
 type managerKey struct{ svm, kind string }
@@ -72,6 +80,8 @@ type observer struct {
 	ends   map[string]time.Time // of certificates, by UUID
 	known  map[managerID]bool
 
+	embedded map[[2]string]bool // SVM and node of those whose view of the embedded KMIP servers is in
+
 	servers, pairs, certificates int // so far
 }
 
@@ -93,6 +103,8 @@ func observe(prev *observation, c *resource.Cluster) *observation {
 		node:  map[string]int{},
 		ends:  ends(c.Links),
 		known: make(map[managerID]bool, len(c.Objects)),
+
+		embedded: map[[2]string]bool{},
 	}
 	if extra := len(o.nodes) - maxNodes; extra > 0 {
 		o.nodes, o.dropped = o.nodes[:maxNodes], extra
@@ -166,13 +178,51 @@ func (o *observer) fill(m *manager, obj *resource.Object, before *manager) {
 		m.state = stateOf(obj.Value("status.code"))
 	}
 	for i := range obj.Kind.Fields {
-		if f := &obj.Kind.Fields[i]; f.To == resource.Certificate {
+		switch f := &obj.Kind.Fields[i]; {
+		case f.To == resource.Certificate:
 			o.certificate(m, f.Where, obj.Values[i])
+		case f.Type == resource.Reachability:
+			o.service(m, obj.Values[i], before)
+		case f.Type == resource.NodeReachability:
+			o.ekmip(m, obj.Values[i], before)
 		}
 	}
 	for _, child := range obj.Children {
 		if child.Kind == resource.KeyServer {
 			o.server(m, child, before)
+		}
+	}
+}
+
+// service enters whether a cloud key manager's service can be reached; that is the state of
+// the key manager too, since ONTAP tells no other.
+func (o *observer) service(m *manager, told resource.Value, before *manager) {
+	switch {
+	case !o.health:
+		m.service = before.service
+		return
+	case !told.IsSet():
+		return
+	case told.Reach().OK:
+		m.service, m.state = "yes", managerAvailable
+	default:
+		m.service, m.state = "no", managerUnavailable
+	}
+}
+
+// ekmip enters how the nodes see the embedded KMIP servers. Nodes that are not of this
+// cluster have no series.
+func (o *observer) ekmip(m *manager, told resource.Value, before *manager) {
+	if !o.health {
+		m.ekmip = before.ekmip
+		return
+	}
+	for _, r := range told.Reaches() {
+		node := label(r.Node)
+		pair := [2]string{m.svm, node}
+		if _, ours := o.node[node]; ours && !o.embedded[pair] {
+			o.embedded[pair] = true
+			m.ekmip = append(m.ekmip, nodeReach{node, r.OK})
 		}
 	}
 }

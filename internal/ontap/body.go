@@ -52,5 +52,9 @@ func readRest(r io.Reader, kept []byte, same int, chunk []byte, err error) ([]by
 	case b.Len() > maxBody:
 		return nil, int64(b.Len()), errTooLarge
 	}
-	return b.Bytes(), int64(b.Len()), nil
+	text := b.Bytes()
+	if cap(text)-len(text) > len(text)/8 {
+		text = bytes.Clone(text) // it is kept for long; what it grew by is not
+	}
+	return text, int64(len(text)), nil
 }

@@ -46,7 +46,16 @@ func (c *Client) Send(ctx context.Context, method, path string, body any) (Answe
 	if method != http.MethodPost && method != http.MethodPatch && method != http.MethodDelete {
 		return Answer{}, fmt.Errorf("%s is no method of a change", safe(method))
 	}
-	r, err := newRequest(method, path, nil)
+	var query url.Values
+	if before, raw, found := strings.Cut(path, "?"); found && method == http.MethodPost {
+		// Of a PATCH or DELETE a query would choose objects: those go to one, by its path.
+		var err error
+		if query, err = url.ParseQuery(raw); err != nil {
+			return Answer{}, fmt.Errorf("%s %s: its query is not one", method, safe(before))
+		}
+		path = before
+	}
+	r, err := newRequest(method, path, query)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -82,7 +82,7 @@ func (s *Step) json() stepJSON {
 		Guard: string(s.Guard), Reason: Safe(s.Reason), Requests: []requestJSON{},
 	}
 	for i, c := range s.Changes {
-		j.Changes[i] = changeJSON{c.Field, c.Old, c.New}
+		j.Changes[i] = changeJSON(c)
 	}
 	if s.Status == Ready {
 		for _, r := range s.Requests {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kmagent/internal/resource"
+	"kmagent/internal/secret"
 )
 
 // A Plan is what one cluster needs. Steps stand in the order in which they are sent.
@@ -109,11 +110,12 @@ const (
 	Mode         Guard = "mode"         // the cluster or the daemon only observes
 	Source       Guard = "source"       // the file in use is not the newest one
 	State        Guard = "state"        // what must be remembered cannot be written
+	KeyStore     Guard = "key_store"    // the scope's key store is not in a state for it
 )
 
 // Guards lists the guards that may hold a step.
 func Guards() []Guard {
-	return []Guard{Order, Reachability, Floor, MaxDeletes, Flap, Version, Nodes, Immutable, Missing, Secret, Mode, Source, State}
+	return []Guard{Order, Reachability, Floor, MaxDeletes, Flap, Version, Nodes, Immutable, Missing, Secret, Mode, Source, State, KeyStore}
 }
 
 // A Change is one field of a step. An unset Old is a field that the cluster does not have.
@@ -125,13 +127,16 @@ type Change struct {
 // A Request is one call of the REST API.
 type Request struct {
 	Method string
-	// Path begins with /api. [ParentID] in it stands for the id of an object that the parent
-	// step creates.
+	// Path begins with /api and may have a query. [ParentID] in it stands for the id of an
+	// object that the parent step, or the step's own first request, creates.
 	Path string
-	// Body is a JSON object whose leaves may be a secret.Ref where the secret itself goes;
-	// nil sends none.
+	// Body is a JSON object whose leaves may be a secret.Ref, or a [Base64] of one, where the
+	// secret itself goes; nil sends none.
 	Body map[string]any
 }
+
+// Base64 stands in a body for a secret whose bytes are sent in base64.
+type Base64 struct{ Ref secret.Ref }
 
 // ParentID stands in a path for an id that is not known before the parent exists.
 const ParentID = "{uuid}"

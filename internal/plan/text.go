@@ -162,7 +162,7 @@ func ByRisk(steps []Step) []*Step {
 	for i := range steps {
 		out[i] = &steps[i]
 	}
-	rank := [...]int{Delete: 0, Act: 1, Update: 2, Create: 3}
+	rank := [...]int{Delete: 0, Act: 1, Create: 2, Update: 3}
 	slices.SortStableFunc(out, func(a, b *Step) int { return cmp.Compare(rank[a.Op], rank[b.Op]) })
 	return out
 }

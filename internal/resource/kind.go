@@ -55,6 +55,15 @@ func (k *Kind) Action(name string) (Action, bool) {
 	return Action{}, false
 }
 
+// Named returns the name that an object of that identity has in addresses: none, if nobody
+// gave it one.
+func (k *Kind) Named(identity string) string {
+	if k.Store != nil && identity == k.Store.Unnamed {
+		return ""
+	}
+	return identity
+}
+
 // Scopes is the set of places where a kind may live.
 type Scopes uint8
 
@@ -133,7 +142,7 @@ const (
 func (f Flags) Has(want Flags) bool { return f&want == want }
 
 // ReadOnly says whether no request may carry the field.
-func (f *Field) ReadOnly() bool { return f.Flags&(Create|Patch) == 0 }
+func (f *Field) ReadOnly() bool { return f.Flags&(Create|Patch|Switch) == 0 }
 
 // Key is the field's last word, as the file may write it inside a nested mapping.
 func (f *Field) Key() string { return f.Name[strings.LastIndexByte(f.Name, '.')+1:] }
@@ -160,11 +169,11 @@ func (k *Kind) Children() int {
 }
 
 // All lists the kinds that a file may declare, in the order of the manual.
-func All() []*Kind { return []*Kind{External} }
+func All() []*Kind { return []*Kind{External, Azure, AWS, GCP, Barbican} }
 
 // Managers lists the kinds that a cluster is asked for, by collection. Where kinds share
 // one, a record is of the first kind whose selector it has.
-func Managers() []*Kind { return []*Kind{External, Onboard} }
+func Managers() []*Kind { return []*Kind{External, Onboard, Azure, AWS, GCP, Barbican} }
 
 // InSection returns the kinds that share a list of the file.
 func InSection(section string) []*Kind {

@@ -12,7 +12,8 @@ type Cluster struct {
 	SVMs    map[string]SVM   // by name; data SVMs only
 	Objects map[Addr]*Object // under the label that the file gives the cluster
 	Links   []*Object        // what a Link may name, such as certificates
-	At      time.Time        // when the first of the reads began
+	Stores  []KeyStore
+	At      time.Time // when the first of the reads began
 
 	// Health says whether Advanced fields were read too, in this pass.
 	Health bool
@@ -26,30 +27,17 @@ type Node struct {
 	Version    Version
 }
 
+// A KeyStore is a configuration as security/key-stores shows it. It is read only where the
+// file has kinds beside key managers.
+type KeyStore struct {
+	UUID    string // that of the configuration itself
+	SVM     string // empty at cluster scope
+	Enabled bool
+	State   string // active, mixed, svm_kek_rekey, blocked, switching, initializing, disabling; empty if in store or not told
+}
+
 // An SVM is a storage virtual machine that serves data.
 type SVM struct{ Name, UUID, State string }
-
-// Find returns the object that l names for an owner at the scope svm: the SVM's own first,
-// then the cluster's (ONTAP REST reference, certificates: the look-up of NetApp's own
-// module). The object must have the type that where says.
-func (c *Cluster) Find(to *Kind, svm, where string, l LinkTo) (*Object, bool) {
-	var shared *Object
-	for _, o := range c.Links {
-		if o.Kind != to || o.Value("type").Str() != where {
-			continue
-		}
-		if l.UUID != "" && o.ID != l.UUID || l.Name != "" && o.Addr.Name != l.Name {
-			continue
-		}
-		switch o.Addr.SVM {
-		case svm:
-			return o, true
-		case "":
-			shared = o
-		}
-	}
-	return shared, shared != nil
-}
 
 // OtherNodes stands, in a list of node states, for every node that it does not name.
 const OtherNodes = "*"

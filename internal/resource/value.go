@@ -29,6 +29,13 @@ func (l LinkTo) String() string {
 // not_responding and unknown.
 type NodeState struct{ Node, State string }
 
+// A Reach says whether a service is reachable, from a node or from all of them.
+type Reach struct {
+	Node          string // empty for all of them
+	OK            bool
+	Code, Message string // ONTAP's; "0" and "" when all is well
+}
+
 // Constructors of values, one for each [Type].
 func Str(s string) Value                { return Value{s} }
 func Int(n int64) Value                 { return Value{n} }
@@ -38,6 +45,8 @@ func SecretRef(r secret.Ref) Value      { return Value{r} }
 func LinkValue(l LinkTo) Value          { return Value{l} }
 func LinkList(l []LinkTo) Value         { return Value{l} }
 func NodeStateList(s []NodeState) Value { return Value{s} }
+func ReachValue(r Reach) Value          { return Value{r} }
+func ReachList(r []Reach) Value         { return Value{r} }
 func ChildrenListed() Value             { return Value{childrenListed{}} }
 
 // childrenListed marks a Children field that the file has, so that it is managed; the
@@ -56,6 +65,8 @@ func (v Value) Secret() secret.Ref      { r, _ := v.v.(secret.Ref); return r }
 func (v Value) Link() LinkTo            { l, _ := v.v.(LinkTo); return l }
 func (v Value) Links() []LinkTo         { l, _ := v.v.([]LinkTo); return l }
 func (v Value) NodeStates() []NodeState { s, _ := v.v.([]NodeState); return s }
+func (v Value) Reach() Reach            { r, _ := v.v.(Reach); return r }
+func (v Value) Reaches() []Reach        { r, _ := v.v.([]Reach); return r }
 
 // Plain returns a scalar or a list of strings as JSON knows it; nil for anything else.
 func (v Value) Plain() any {
@@ -144,7 +155,7 @@ func (f *Field) Equal(want, have Value) bool {
 	}
 	switch f.Type {
 	case String:
-		return f.spell(want.Str()) == f.spell(have.Str())
+		return want.Str() == have.Str() || f.spell(want.Str()) == f.spell(have.Str())
 	case Integer:
 		return want.Int() == have.Int()
 	case Boolean:

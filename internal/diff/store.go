@@ -1,0 +1,131 @@
+package diff
+
+import (
+	"cmp"
+	"fmt"
+
+	"kmagent/internal/plan"
+	"kmagent/internal/resource"
+)
+
+// act changes, by the actions that the table names, what a PATCH cannot: all fields of one
+// action in one request.
+func (d *decider) act(want, have *resource.Object) {
+	for _, a := range want.Kind.Actions {
+		s := plan.Step{Op: plan.Act, Addr: want.Addr, Source: want.Source, Action: a.Name}
+		for i := range want.Kind.Fields {
+			f := &want.Kind.Fields[i]
+			if f.Via != a.Name || !want.Values[i].IsSet() || f.Equal(want.Values[i], have.Values[i]) {
+				continue
+			}
+			d.set(&s, want, i, have.Values[i], want.Values[i], map[string]any{})
+			if since := later(a.Since, f.PatchSince); d.Have.Version.Before(since) {
+				d.block(&s, want.Place(i), plan.Refused, plan.Version, fmt.Sprintf("changing %s needs ONTAP %s; the cluster runs %s", f.Name, since, d.Have.Version))
+			}
+		}
+		if len(s.Changes) > 0 {
+			s.Requests = []plan.Request{{Method: "POST", Path: d.path(have) + "/" + a.Path, Body: d.actionBody(want, a)}}
+			d.add(s)
+		}
+	}
+}
+
+func later(a, b resource.Version) resource.Version {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// actionBody has every field that the action's table names, so far as the file has it and
+// the release takes it.
+func (d *decider) actionBody(want *resource.Object, a resource.Action) map[string]any {
+	body := map[string]any{}
+	for _, name := range a.Body {
+		i := want.Kind.Index(name)
+		if f := &want.Kind.Fields[i]; want.Values[i].IsSet() && !d.Have.Version.Before(f.PatchSince) {
+			assign(body, name, wire(f, want.Values[i]))
+		}
+	}
+	return body
+}
+
+// inStore says how a configuration that is not to be in use at once is created: one with a
+// name of its own goes into store first (ONTAP REST reference, azure-key-vaults, codes
+// 65537594 and 65537595), and is enabled once it is seen there.
+func (d *decider) inStore(s *plan.Step, want *resource.Object) string {
+	store := want.Kind.Store
+	if store == nil || store.Born || want.Addr.Name == "" {
+		return ""
+	}
+	if store.Inactive.IsZero() || d.Have.Version.Before(store.Inactive) {
+		d.block(s, s.Source, plan.Refused, plan.Version, fmt.Sprintf("a configuration beside the one in use needs ONTAP %s; the cluster runs %s", store.Inactive, d.Have.Version))
+	}
+	return "?create_inactive=true"
+}
+
+// enable puts a configuration to use that is in store. The other way round nothing can be
+// done: one is put out of use by enabling another (65538910).
+func (d *decider) enable(want, have *resource.Object) {
+	i := switchOf(want.Kind)
+	if i < 0 || !want.Values[i].IsSet() {
+		return
+	}
+	wants, is := want.Values[i], have.Values[i]
+	if !is.IsSet() || wants.Bool() == is.Bool() {
+		return
+	}
+	f := &want.Kind.Fields[i]
+	s := plan.Step{Op: plan.Act, Addr: want.Addr, Source: want.Place(i), Action: "enable"}
+	d.set(&s, want, i, is, wants, map[string]any{})
+	s.Requests = []plan.Request{{Method: "PATCH", Path: "/api/security/key-stores/" + resource.Segment(have.ID), Body: map[string]any{"enabled": true}}}
+	if !wants.Bool() {
+		s.Op, s.Action = plan.Update, ""
+		d.block(&s, s.Source, plan.Refused, plan.Immutable, f.Name+" cannot be turned off: enable the configuration that is to take its place")
+	}
+	d.add(s)
+}
+
+func switchOf(k *resource.Kind) int {
+	for i := range k.Fields {
+		if k.Fields[i].Flags.Has(resource.Switch) {
+			return i
+		}
+	}
+	return -1
+}
+
+// remove deletes what the file says is to be gone. A configuration in store is deleted as a
+// key store, and one in use only where its resource has a DELETE.
+func (d *decider) remove(want, have *resource.Object) {
+	path, inStore := d.path(have), false
+	if i := switchOf(have.Kind); i >= 0 && have.Values[i].IsSet() && !have.Values[i].Bool() {
+		path, inStore = "/api/security/key-stores/"+resource.Segment(have.ID), true
+	}
+	s := d.deletion(want.Source, have, path)
+	if have.Kind.Store != nil && have.Kind.Store.NoDelete && !inStore {
+		d.block(&s, s.Source, plan.Refused, plan.Immutable, "it is in use and cannot be deleted: enable the configuration that is to take its place first")
+	}
+	d.add(s)
+}
+
+// holdBusyStores keeps away from SVMs whose key store is not in a state for it (ONTAP REST
+// reference, key-stores, states). Credentials may be mended while it is blocked or mixed:
+// that may be what mends it.
+func (d *decider) holdBusyStores() {
+	busy := map[string]string{}
+	for _, k := range d.Have.Stores {
+		if k.State != "" && k.State != "active" {
+			busy[k.SVM] = k.State
+		}
+	}
+	for i := range d.plan.Steps {
+		s := &d.plan.Steps[i]
+		state, ok := busy[s.Addr.SVM]
+		if !ok || s.Status != plan.Ready || s.Op == plan.Update && (state == "blocked" || state == "mixed") {
+			continue
+		}
+		scope := cmp.Or(s.Addr.SVM, "the cluster")
+		d.block(s, s.Source, plan.Held, plan.KeyStore, fmt.Sprintf("the key store of %s is %s, not active", scope, state))
+	}
+}
