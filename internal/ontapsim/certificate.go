@@ -102,7 +102,7 @@ func certificateKind() *kind {
 			{name: "name", on: key | post, since: since(8)},
 			{name: "type", on: std | post, enum: certificateTypes},
 			{name: "scope", on: std},
-			{name: "svm.uuid", on: std | post},
+			{name: "svm.uuid", typ: uuid, on: std | post},
 			{name: "svm.name", on: std | post},
 			{name: "common_name", on: std | post},
 			{name: "serial_number", on: std},
@@ -321,8 +321,9 @@ func (t *certificate) describe(x *x509.Certificate) {
 	t.Hash, t.KeySize = "sha256", 2048
 }
 
-// duration is the form of expiry_time as a time span, e.g. P365DT.
-var duration = regexp.MustCompile(`^P(\d{1,5})D(T.*)?$`)
+// duration is the form of expiry_time as a time span: years, months and days, as in P365DT
+// or P1Y6M.
+var duration = regexp.MustCompile(`^P(?:(\d{1,2})Y)?(?:(\d{1,3})M)?(?:(\d{1,5})D)?T?$`)
 
 // selfSign makes a certificate. Its key is derived from its UUID, so that the same requests
 // give the same certificates.
@@ -364,8 +365,8 @@ func (t *certificate) selfSign(body object) *apiError {
 	return nil
 }
 
-// expiryOf reads expiry_time: a date-time or a number of days, 365 by default, from one day
-// to ten years.
+// expiryOf reads expiry_time: a date-time or a duration, 365 days by default, from one day to
+// ten years.
 func expiryOf(body object, now time.Time) (time.Time, *apiError) {
 	s, ok := body.text("expiry_time")
 	if !ok {
@@ -373,8 +374,11 @@ func expiryOf(body object, now time.Time) (time.Time, *apiError) {
 	}
 	at, err := time.Parse(time.RFC3339, s)
 	if m := duration.FindStringSubmatch(s); m != nil {
-		days, _ := strconv.Atoi(m[1])
-		at, err = now.AddDate(0, 0, days), nil
+		var n [3]int
+		for i := range n {
+			n[i], _ = strconv.Atoi(m[i+1])
+		}
+		at, err = now.AddDate(n[0], n[1], n[2]), nil
 	}
 	if err != nil || at.Before(now.AddDate(0, 0, 1)) || at.After(now.AddDate(10, 0, 3)) {
 		return at, errValue(quoted(s), "expiry_time")

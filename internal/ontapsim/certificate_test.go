@@ -77,6 +77,17 @@ func TestCertificateCodes(t *testing.T) {
 	}
 }
 
+func TestExpiry(t *testing.T) {
+	k := newCaller(t, Config{})
+	for expiry, want := range map[string]string{
+		"P365DT": "201", "P365D": "201", "P1Y6M": "201", "P10Y": "201", "P11Y": "400 262247", "P": "400 262247", "soon": "400 262247",
+	} {
+		if got := k.code("POST", "/api/security/certificates", `{"type":"root_ca","common_name":"x","expiry_time":"`+expiry+`"}`); got != want {
+			t.Errorf("%s: got %s, want %s", expiry, got, want)
+		}
+	}
+}
+
 func TestCertificateRemoval(t *testing.T) {
 	cases := []struct{ why, world, want string }{
 		{"nothing uses it", `{"certificates":[{"name":"x"}]}`, "200"},

@@ -15,9 +15,20 @@ type codeText struct {
 
 const internal = http.StatusInternalServerError
 
-// codes are the codes of the tables of /security/key-managers and its key-servers that can
-// be answered here.
-var codes = map[int]codeText{
+// codes are the codes of the resources' own tables that can be answered here.
+var codes = unite(keyManagerCodes, authKeyCodes, keyIDCodes, restoreCodes, migrationCodes, configsCodes, metroClusterCodes, cloudCodes, keyStoreCodes)
+
+// unite puts tables of the kinds together. What stands in several means the same in all.
+func unite[K comparable, V any](tables ...map[K]V) map[K]V {
+	out := map[K]V{}
+	for _, t := range tables {
+		maps.Copy(out, t)
+	}
+	return out
+}
+
+// keyManagerCodes are the codes of the tables of /security/key-managers and its key-servers.
+var keyManagerCodes = map[int]codeText{
 	262224:    {"The MetroCluster peer cluster cannot be contacted.", 0},
 	262228:    {"The MetroCluster peer cluster did not answer in time.", 0},
 	65536038:  {"No more than 4 active key servers are allowed.", 0},
@@ -139,21 +150,24 @@ const (
 	deleteOnboard  = "DELETE security/key-managers onboard"
 )
 
-var parts = map[string]part{
+var parts = unite(keyManagerParts, authKeyParts, configsParts, metroClusterParts, cloudParts)
+
+// keyManagerParts are the parts that key managers need, and what is about them.
+var keyManagerParts = map[string]part{
 	"cluster_kek_generation": {65536214, []string{"POST security/key-managers onboard"}},
 	"cluster_kek_storage":    {65536216, []string{"POST security/key-managers onboard"}},
-	"safety_check":           {65536817, []string{deleteExternal, deleteOnboard}},
+	"safety_check":           {65536817, []string{deleteExternal, deleteOnboard, deleteAzure, deleteAWS, deleteGCP}},
 	"cluster_key_database":   {65536234, []string{deleteOnboard}},
-	"drive_key_lookup":       {65536243, []string{deleteExternal, deleteOnboard}},
-	"encryption_type":        {196608301, []string{deleteExternal, deleteOnboard}},
+	"drive_key_lookup":       {65536243, []string{deleteExternal, deleteOnboard, deleteAzure}},
+	"encryption_type":        {196608301, []string{deleteExternal, deleteOnboard, deleteAzure, deleteAWS, deleteGCP}},
 	"inactive_onboard":       {65539580, []string{"POST security/key-managers inactive onboard"}},
-	"key_server_details":     {65536834, []string{"POST security/key-managers external", "POST security/key-managers/{uuid}/key-servers"}},
+	"key_server_details":     {65536834, []string{"POST security/key-managers external", "POST security/key-managers/{uuid}/key-servers", deleteAzure, deleteAWS, deleteGCP}},
 	"onboard_key_lookup":     {65536800, []string{deleteOnboard}},
 	"onboard_keys_sync":      {65537248, []string{"POST security/key-managers synchronize"}},
 	"onboard_sync":           {65537247, []string{"POST security/key-managers synchronize"}},
 	"passphrase_change":      {65536406, []string{"PATCH security/key-managers onboard"}},
 	"svm_key_deletion":       {65536208, []string{deleteExternal}},
-	"volume_lookup":          {65536827, []string{deleteExternal, deleteOnboard}},
+	"volume_lookup":          {65536827, []string{deleteExternal, deleteOnboard, deleteAzure, deleteAWS, deleteGCP}},
 	"wrapped_key_database":   {65536233, []string{deleteOnboard}},
 }
 

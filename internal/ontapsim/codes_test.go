@@ -1,6 +1,7 @@
 package ontapsim
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -54,7 +55,9 @@ type provocation struct {
 	world  string
 	path   string // "" is the collection of key managers
 	body   string
-	status bool // the code is that of status.code, not of an error
+	status bool                                    // the code is that of status.code, not of an error
+	more   func(k *caller, made map[string]string) // what setup names beyond the key managers
+	at     string                                  // dotted name of where the answer has the code; "": of an error
 }
 
 const (
@@ -230,29 +233,44 @@ func (p provocation) provoke(t *testing.T) string {
 			made["{i}"] = managersPath + "/" + uuid
 		}
 	}
+	if p.more != nil {
+		p.more(k, made)
+	}
 	if p.world != "" {
 		k.world(p.world)
 	}
-	path := p.path
+	path, body := p.path, p.body
 	for name, to := range made {
 		path = strings.Replace(path, name, to, 1)
+		body = strings.ReplaceAll(body, name, to[strings.LastIndexByte(to, '/')+1:])
 	}
 	if !strings.HasPrefix(path, "/") {
 		path = managersPath + path
 	}
 	method, _, _ := strings.Cut(p.table, " ")
-	_, o := k.call(method, path, p.body)
+	_, o := k.call(method, path, body)
 	if p.status {
 		n, _ := o.integer("status.code")
 		return strconv.FormatInt(n, 10)
 	}
-	code, _ := o.text("error.code")
+	code := ""
+	o.values(strings.Split(cmp.Or(p.at, "error.code"), "."), func(v any) {
+		if v != "0" {
+			code, _ = v.(string)
+		}
+	})
 	return code
 }
 
 // TestCodes provokes every documented code that a state of the world can provoke, and names
 // the others.
 func TestCodes(t *testing.T) {
+	checkCodes(t, documented, unreachable, provocations)
+}
+
+// checkCodes holds the tables of some resources to their provocations.
+func checkCodes(t *testing.T, documented map[string][]int, unreachable map[string]string, provocations []provocation) {
+	t.Helper()
 	provoked := map[string]bool{}
 	for _, p := range provocations {
 		name := fmt.Sprintf("%s %d", p.table, p.code)

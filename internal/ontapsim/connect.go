@@ -6,11 +6,14 @@ import (
 )
 
 // connectivity is how the nodes see a server. Up to 9.12 only nodes that do not reach it
-// are listed; the schema decides which of the two shapes is shown.
+// are listed, and available is what all of them reach; since then it says that the state is
+// known on all nodes, whatever it is.
 func (c *Cluster) connectivity(server string) object {
 	var all, missing []any
+	known := true
 	for _, n := range c.state.Nodes {
 		state := c.state.World.serverState(server, n.Name)
+		known = known && state != "unknown"
 		if state != "available" && state != "unknown" {
 			state = "not_responding"
 		}
@@ -20,7 +23,7 @@ func (c *Cluster) connectivity(server string) object {
 			missing = append(missing, one)
 		}
 	}
-	o := object{{"cluster_availability", true}}
+	o := object{{"cluster_availability", known}}
 	if c.version.before(since(13)) {
 		o[0].value = len(missing) == 0
 		o.opt("records", missing)

@@ -25,12 +25,14 @@ func problem(status, code int, target, message string) *apiError {
 }
 
 // quoted shows a value of the request in a message, cut to a length a log can bear.
-func quoted(s string) string {
+func quoted(s string) string { return strconv.Quote(short(s)) }
+
+func short(s string) string {
 	const most = 256
 	if len(s) > most {
 		s = s[:most]
 	}
-	return strconv.Quote(s)
+	return s
 }
 
 func errNotFound(target string) *apiError {
@@ -75,11 +77,11 @@ func errInvalid(value, name string) *apiError {
 	return problem(http.StatusBadRequest, 262197, name, "The value "+quoted(value)+" is invalid for field "+quoted(name)+".")
 }
 
-// errValue never shows the value of a secret: the caller passes "" for one.
+// errValue shows a value as JSON writes it; "" is one that must not be shown.
 func errValue(value, name string) *apiError {
 	message := "Invalid value for field " + quoted(name)
 	if value != "" {
-		message += ": " + quoted(value)
+		message += ": " + short(value)
 	}
 	return problem(http.StatusBadRequest, 262247, name, message+".")
 }

@@ -140,6 +140,11 @@ func (n *node) include(chosen map[*node]bool, name string, lenient bool) *apiErr
 		k.pick(chosen, exp|named)
 	default: // naming a group does not name the expensive groups inside it
 		k.pick(chosen, key|std)
+		for _, inner := range k.kids {
+			if inner.leaf != nil && inner.leaf.on&named != 0 {
+				chosen[inner] = true
+			}
+		}
 	}
 	return nil
 }

@@ -158,7 +158,7 @@ func (f *field) valid(s string) bool {
 		_, err := strconv.ParseInt(s, 10, 64)
 		return err == nil
 	case boolean:
-		return s == "true" || s == "false"
+		return strings.EqualFold(s, "true") || strings.EqualFold(s, "false")
 	}
 	return true
 }
@@ -234,6 +234,8 @@ func (f *field) compare(v any, operand string) int {
 		if ok && err == nil {
 			return cmp.Compare(have, want)
 		}
+	case boolean:
+		operand = strings.ToLower(operand)
 	case moment:
 		have, err1 := time.Parse(time.RFC3339, scalar(v))
 		want, err2 := time.Parse(time.RFC3339, operand)

@@ -25,6 +25,7 @@ type job struct {
 	SVM         string    `json:"svm,omitempty"`
 	Outcome     string    `json:"outcome,omitempty"` // what the world had decided when it began
 	GoOn        bool      `json:"continue_on_failure,omitempty"`
+	Keep        bool      `json:"keep,omitempty"`  // of several calls, those before one that failed stay done
 	Calls       []call    `json:"calls,omitempty"` // what is still to be done
 }
 
@@ -60,6 +61,7 @@ func (c *Cluster) startJob(calls []call, goOn bool) *job {
 // settle ends the jobs whose time has come, in the order of their ends, and forgets those
 // that ended long ago.
 func (c *Cluster) settle() {
+	defer c.watchKeys()
 	if len(c.state.Jobs) == 0 {
 		return
 	}
@@ -100,21 +102,26 @@ func (c *Cluster) finish(j *job) {
 	j.Code, _ = strconv.ParseInt(err.code, 10, 64)
 }
 
-// carryOutAll carries out the calls of a job. Of many, one that fails takes the others back.
+// carryOutAll carries out the calls of a job. Of many, one that fails ends it, unless it is
+// to go on, and takes those before it back, unless they are to stay.
 func (c *Cluster) carryOutAll(j *job, calls []call) *apiError {
 	if len(calls) == 1 {
 		return c.carryOut(calls[0])
 	}
-	before := c.state.clone()
+	var before *state
+	if !j.GoOn && !j.Keep {
+		before = c.state.clone()
+	}
 	var failed *apiError
 	for _, one := range calls {
-		err := c.carryOut(one)
-		if err != nil && !j.GoOn {
-			c.state = before
-			c.epoch++
-			return err
+		failed = cmp.Or(failed, c.carryOut(one))
+		if failed != nil && !j.GoOn {
+			break
 		}
-		failed = cmp.Or(failed, err)
+	}
+	if failed != nil && before != nil {
+		c.state = before
+		c.epoch++
 	}
 	return failed
 }
@@ -144,6 +151,7 @@ type pending struct {
 	wish     *wish
 	job      *job
 	location string
+	batch    object // of a change of several records: what is said besides the jobs
 }
 
 // await waits for a job as long as the client asked for, and answers with what there is.
@@ -173,6 +181,9 @@ func (c *Cluster) await(ctx context.Context, q *request, p *pending) (answer, er
 
 func (c *Cluster) jobAnswer(q *request, p *pending, j *job) answer {
 	body := object{{"job", j.link(q.hal())}}
+	if p.batch != nil {
+		body = append(object{{"jobs", []any{j.link(q.hal())}}}, p.batch...)
+	}
 	switch {
 	case p.wish.timeout == 0 || j.State == running:
 		return q.answer(http.StatusAccepted, body)

@@ -14,17 +14,20 @@ type keyManager struct {
 	Name     string    `json:"name"`          // of the configuration
 	Enabled  bool      `json:"enabled"`
 	Policy   string    `json:"policy,omitempty"`
-	NoRest   bool      `json:"is_default_data_at_rest_encryption_disabled,omitempty"`
 	External *external `json:"external,omitempty"` // one of the two is set
 	Onboard  *onboard  `json:"onboard,omitempty"`
-	text     memo
+
+	Restores int `json:"restores,omitempty"` // how often keys were restored from its servers
+
+	text memo
 }
 
 // external is what an external key manager has.
 type external struct {
-	Client  string            `json:"client_certificate"`     // UUID
-	CAs     []string          `json:"server_ca_certificates"` // UUIDs
-	Servers table[*keyServer] `json:"servers"`
+	Client   string            `json:"client_certificate"`     // UUID
+	CAs      []string          `json:"server_ca_certificates"` // UUIDs
+	Servers  table[*keyServer] `json:"servers"`
+	AuthKeys table[*authKey]   `json:"auth_keys,omitempty"`
 }
 
 func (e *external) uses(certificate string) bool {
@@ -46,15 +49,15 @@ func keyManagerKind() *kind {
 		fields: []field{
 			{name: "uuid", on: key},
 			{name: "scope", on: std, enum: []string{"cluster", "svm"}},
-			{name: "svm.uuid", on: post | patch | std},
+			{name: "svm.uuid", typ: uuid, on: post | patch | std},
 			{name: "svm.name", on: post | patch | std},
 			{name: "configuration.name", on: post | key, since: since(16)},
 			{name: "configuration.uuid", on: key, since: since(16)},
 			{name: "enabled", typ: boolean, on: std, since: since(16)},
 			{name: "policy", on: post | std, since: since(9)},
-			{name: "external.client_certificate.uuid", on: post | patch | std},
+			{name: "external.client_certificate.uuid", typ: uuid, on: post | patch | std},
 			{name: "external.client_certificate.name", on: post | patch | named, since: since(8)},
-			{name: "external.server_ca_certificates[].uuid", on: post | patch | std},
+			{name: "external.server_ca_certificates[].uuid", typ: uuid, on: post | patch | std},
 			{name: "external.server_ca_certificates[].name", on: post | patch | named, since: since(8)},
 			{name: "external.servers[].server", on: post | std},
 			{name: "external.servers[].timeout", typ: integer, on: std},
@@ -64,9 +67,9 @@ func keyManagerKind() *kind {
 			{name: "external.servers[].connectivity.node_states[].node.uuid", on: exp, since: since(13)},
 			{name: "external.servers[].connectivity.node_states[].node.name", on: exp, since: since(13)},
 			{name: "external.servers[].connectivity.node_states[].state", on: exp, since: since(13)},
-			{name: "external.servers[].connectivity.records[].node.uuid", on: exp, since: since(7)},
-			{name: "external.servers[].connectivity.records[].node.name", on: exp, since: since(7)},
-			{name: "external.servers[].connectivity.records[].state", on: exp, since: since(7)},
+			{name: "external.servers[].connectivity.records[].node.uuid", on: exp, since: since(7), until: since(13)},
+			{name: "external.servers[].connectivity.records[].node.name", on: exp, since: since(7), until: since(13)},
+			{name: "external.servers[].connectivity.records[].state", on: exp, since: since(7), until: since(13)},
 			{name: "onboard.enabled", typ: boolean, on: std},
 			{name: "onboard.passphrase", typ: secret, on: post | patch},
 			{name: "onboard.existing_passphrase", typ: secret, on: post | patch},
@@ -108,9 +111,9 @@ func (m *keyManager) object(c *Cluster, expensive bool) object {
 		o.put("external", m.externalObject(c, expensive))
 	}
 	if m.Onboard != nil {
-		o.put("onboard", object{{"enabled", true}, {"key_backup", m.Onboard.backup(m.UUID)}})
+		o.put("onboard", object{{"enabled", m.Enabled}, {"key_backup", m.Onboard.backup(m.UUID)}})
 	}
-	o.put("is_default_data_at_rest_encryption_disabled", m.NoRest)
+	o.put("is_default_data_at_rest_encryption_disabled", c.state.DisabledByDefault)
 	o.put("volume_encryption", c.volumeEncryption())
 	if expensive {
 		code, message := c.statusOf(m)
@@ -193,6 +196,9 @@ func (c *Cluster) checkExternal(w *write, owner *svm, m *keyManager) *apiError {
 	if name, ok := w.body.text("configuration.name"); ok {
 		if m.Enabled {
 			return errTogether("configuration.name", "create_inactive")
+		}
+		if name == "" || name == m.Name { // the name of the enabled configuration is reserved
+			return errValue(quoted(name), "configuration.name")
 		}
 		m.Name = name
 	}
@@ -291,6 +297,8 @@ func (c *Cluster) checkPlace(owner *svm, m *keyManager) *apiError {
 		return c.code(65539504)
 	case !m.Enabled && (other != nil && other.External != nil || c.inactive(func(m *keyManager) bool { return m.External != nil })):
 		return c.code(65539501)
+	case m.Enabled && c.cloudManages(m.SVM):
+		return c.code(65536823)
 	case !m.Enabled || other == nil:
 		return nil
 	case other.External != nil && sameServers(other.External, m.External):
@@ -369,7 +377,10 @@ func (c *Cluster) changeKeyManager(w *write, r record) (effect, *apiError) {
 		steps = append(steps, step)
 	}
 	if off, ok := w.body.truth("is_default_data_at_rest_encryption_disabled"); ok {
-		steps = append(steps, func() *apiError { m.NoRest = off; return nil })
+		steps = append(steps, func() *apiError { return c.disableByDefault(off) })
+	}
+	if len(steps) == 0 {
+		return effect{}, errNothing()
 	}
 	return effect{apply: func() *apiError {
 		var failed *apiError
@@ -453,7 +464,7 @@ func (c *Cluster) checkUnused(m *keyManager) *apiError {
 		return nil
 	}
 	switch {
-	case world.Drives.AuthenticationKeys > 0:
+	case world.Drives.AuthenticationKeys+len(world.Drives.Uses) > 0:
 		return c.code(65536242)
 	case world.Cores.Encrypted > 0:
 		return c.code(65536813)
@@ -464,7 +475,7 @@ func (c *Cluster) checkUnused(m *keyManager) *apiError {
 	}
 	for _, s := range c.state.SVMs {
 		v := world.Volumes[s.Name]
-		if v.Encrypted > 0 && (v.KeysIn == "cluster" || c.managerOf(s.UUID, true) == nil) {
+		if v.Encrypted > 0 && (v.KeysIn == "cluster" || c.enabledStore(s.UUID) == nil) {
 			return c.code(65540011)
 		}
 	}

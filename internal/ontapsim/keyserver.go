@@ -78,19 +78,25 @@ func keyServerKind() *kind {
 		fields: []field{
 			{name: "server", on: post | key},
 			{name: "records[].server", on: post},
+			{name: "records[].timeout", typ: integer, on: post, until: since(11), min: 1, max: 60},
+			{name: "records[].username", on: post, until: since(11)},
+			{name: "records[].password", typ: secret, on: post, until: since(11)},
 			{name: "port", typ: integer, on: patch, since: since(18), min: 1, max: 65535},
-			{name: "timeout", typ: integer, on: patch | std, min: -1, max: 60},
+			{name: "timeout", typ: integer, on: post | patch | std, until: since(11), min: 1, max: 60},
+			{name: "timeout", typ: integer, on: patch | std, since: since(11), min: -1, max: 60},
 			{name: "create_remove_timeout", typ: integer, on: patch | std, since: since(14), min: -1, max: 60},
-			{name: "username", on: patch | std},
-			{name: "password", typ: secret, on: patch},
+			{name: "username", on: post | patch | std, until: since(11)},
+			{name: "username", on: patch | std, since: since(11)},
+			{name: "password", typ: secret, on: post | patch, until: since(11)},
+			{name: "password", typ: secret, on: patch, since: since(11)},
 			{name: "secondary_key_servers[]", on: patch | std, since: since(8)},
 			{name: "connectivity.cluster_availability", typ: boolean, on: exp, since: since(7)},
 			{name: "connectivity.node_states[].node.uuid", on: exp, since: since(13)},
 			{name: "connectivity.node_states[].node.name", on: exp, since: since(13)},
 			{name: "connectivity.node_states[].state", on: exp, since: since(13)},
-			{name: "connectivity.records[].node.uuid", on: exp, since: since(7)},
-			{name: "connectivity.records[].node.name", on: exp, since: since(7)},
-			{name: "connectivity.records[].state", on: exp, since: since(7)},
+			{name: "connectivity.records[].node.uuid", on: exp, since: since(7), until: since(13)},
+			{name: "connectivity.records[].node.name", on: exp, since: since(7), until: since(13)},
+			{name: "connectivity.records[].state", on: exp, since: since(7), until: since(13)},
 		},
 		flags: map[string]map[string]version{
 			http.MethodDelete: {"force": since(11)},
@@ -139,7 +145,7 @@ func (c *Cluster) checkServers(m *keyManager, w *write) *apiError {
 		return c.code(65536822)
 	case strict && m.SVM != "" && c.state.World.MetroCluster != nil:
 		return c.code(65536824)
-	case m.External == nil || m.hidden() || !m.Enabled:
+	case m.External == nil || !m.Enabled:
 		return c.code(65536828)
 	case !w.flags["force"] && slices.ContainsFunc(c.state.Nodes, func(n *clusterNode) bool { return !n.Quorum }):
 		return c.code(65536600)
@@ -185,28 +191,30 @@ func (c *Cluster) addKeyServers(w *write) (effect, *apiError) {
 	}, nil
 }
 
-// newServers reads and checks the servers of a POST.
+// newServers reads and checks the servers of a POST. Until 9.11 they could come with their
+// timeout and credentials.
 func (c *Cluster) newServers(w *write, m *keyManager) ([]*keyServer, *apiError) {
-	one, single := w.body.text("server")
+	single := w.body.has("server")
 	list, many := w.body.list("records")
-	names := []string{one}
+	rows := []object{w.body}
 	switch {
 	case single && many:
 		return nil, errTogether("server", "records")
 	case !single && len(list) == 0:
 		return nil, errMissing("server")
 	case many:
-		names = nil
+		rows = nil
 		for _, v := range list {
-			name, ok := v.(object).text("server")
-			if !ok {
+			row := v.(object)
+			if !row.has("server") {
 				return nil, errMissing("records.server")
 			}
-			names = append(names, name)
+			rows = append(rows, row)
 		}
 	}
 	var added table[*keyServer]
-	for _, name := range names {
+	for _, row := range rows {
+		name, _ := row.text("server")
 		s, ok := newKeyServer(name)
 		if !ok {
 			return nil, errValue(quoted(name), "server")
@@ -220,6 +228,11 @@ func (c *Cluster) newServers(w *write, m *keyManager) ([]*keyServer, *apiError) 
 		if m.External.isSecondary(s.Server) {
 			return nil, c.code(65536042)
 		}
+		if n, ok := row.integer("timeout"); ok {
+			s.Timeout = n
+		}
+		s.Username, _ = row.text("username")
+		s.Password, _ = row.text("password")
 		added.insert(s)
 	}
 	if len(m.External.Servers)+len(added) > maxServers {

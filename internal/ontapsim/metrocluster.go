@@ -1,6 +1,9 @@
 package ontapsim
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // peer refuses what needs the MetroCluster partner when that is not well. The code for an
 // unhealthy partner depends on what is asked for.
@@ -99,4 +102,54 @@ func (c *Cluster) guardKeyManager(r record, asked *reading) *apiError {
 		return c.code(65537202)
 	}
 	return nil
+}
+
+// metroClusterCodes are the codes that the reference names for GET /cluster/metrocluster.
+var metroClusterCodes = map[int]codeText{
+	2426405: {"MetroCluster is not configured.", 0},
+}
+
+// metroClusterParts are the parts of ONTAP that only GET /cluster/metrocluster needs.
+var metroClusterParts = map[string]part{
+	"metrocluster_lookup": {2426405, []string{"GET cluster/metrocluster"}},
+}
+
+func metroClusterKind() *kind {
+	states := []string{"configured", "not_configured", "partially_configured", "configuration_error", "not_reachable", "unknown"}
+	modes := []string{"normal", "not_configured", "not_reachable", "switchover", "partial_switchover", "partial_switchback", "waiting_for_switchback", "unknown"}
+	return &kind{
+		path:  "cluster/metrocluster",
+		since: since(8),
+		fields: []field{
+			{name: "local.cluster.uuid", on: std},
+			{name: "local.cluster.name", on: std},
+			{name: "local.configuration_state", on: std, enum: states},
+			{name: "local.mode", on: std, enum: modes},
+			{name: "remote.configuration_state", on: std, enum: states},
+			{name: "remote.mode", on: std, enum: modes},
+		},
+		one: func(c *Cluster, _ []string) (record, *apiError) {
+			return single{c.metroClusterObject}, c.broken("GET cluster/metrocluster")
+		},
+	}
+}
+
+// metroClusterObject is how the two halves of a MetroCluster see each other, or that there
+// is none.
+func (c *Cluster) metroClusterObject() object {
+	state, mode, far := "not_configured", "not_configured", ""
+	if metro := c.state.World.MetroCluster; metro != nil {
+		state, mode = "configured", "normal"
+		if slices.Contains([]string{"unreachable", "timeout"}, metro.Partner) {
+			far = "not_reachable"
+		}
+	}
+	return object{
+		{"local", object{
+			{"cluster", object{{"uuid", c.state.UUID}, {"name", c.state.Name}}},
+			{"configuration_state", state},
+			{"mode", mode},
+		}},
+		{"remote", object{{"configuration_state", cmp.Or(far, state)}, {"mode", cmp.Or(far, mode)}}},
+	}
 }

@@ -119,6 +119,8 @@ func (c *Cluster) checkNewOnboard() *apiError {
 		return c.adminHas(other)
 	case other != nil:
 		return c.code(65536823)
+	case c.cloudManages(""):
+		return c.code(65539216)
 	}
 	if metro := c.state.World.MetroCluster; metro != nil {
 		if err := c.peer(65536310); err != nil {
@@ -145,6 +147,8 @@ func (c *Cluster) checkSynchronize() *apiError {
 		return c.code(65537244)
 	case other != nil:
 		return c.adminHas(other)
+	case c.cloudManages(""):
+		return c.code(65539216)
 	}
 	if err := c.peer(65536341); err != nil {
 		return err
@@ -203,6 +207,7 @@ func (c *Cluster) synchronize(m *keyManager) *apiError {
 			n.Onboard = ""
 		}
 	}
+	c.deliver(m)
 	c.epoch++
 	return nil
 }

@@ -88,6 +88,8 @@ func (k *kind) parseReading(query url.Values, collection bool, v version) (*read
 				err = k.parseChoice(r, query, name)
 			case name == "max_records": // NetApp's own modules send it everywhere
 				_, err = parseNumber(name, value, 1, math.MaxInt32)
+			case name == "return_records": // ONTAP REST reference, generic query parameters: of every GET
+				_, err = parseTruth(name, value)
 			default:
 				err = k.refuse(name)
 			}
@@ -197,8 +199,9 @@ func (k *kind) refuse(name string) *apiError {
 	return errUnexpected(name)
 }
 
+// parseTruth reads a boolean parameter. Python clients write True and False.
 func parseTruth(name, value string) (bool, *apiError) {
-	switch value {
+	switch strings.ToLower(value) {
 	case "true", "1":
 		return true, nil
 	case "false", "0":
@@ -226,6 +229,11 @@ func (c *Cluster) get(q *request, t target, query url.Values, tunnel *svm) answe
 		return q.fail(err)
 	}
 	r.hal = q.hal()
+	if t.kind.reads != nil {
+		if err := t.kind.reads(c, t.at); err != nil {
+			return q.fail(err)
+		}
+	}
 	if collection {
 		return c.getCollection(q, t, r, tunnel)
 	}
@@ -288,7 +296,7 @@ func (c *Cluster) render(t target, rec record, r *reading) []byte {
 		}
 	}
 	o := r.project(t.kind.schema, full)
-	if r.hal {
+	if r.hal && !o.has("_links") {
 		href := t.collection()
 		if t.kind.one == nil {
 			href += "/" + escapeID(rec.id())
@@ -377,7 +385,7 @@ func (r *reading) page(k *kind, chosen []record, p Paging) (page []record, next 
 	if last == len(chosen) && !(p.EmptyPage && first < last) {
 		return chosen[first:], ""
 	}
-	if len(r.order) > 0 || last == len(chosen) {
+	if len(r.order) > 0 || last == len(chosen) || chosen[last-1].id() == chosen[last].id() {
 		return chosen[first:last], "start.position=" + strconv.Itoa(last)
 	}
 	return chosen[first:last], "start." + k.id + "=" + url.QueryEscape(chosen[last].id())

@@ -26,6 +26,7 @@ type kind struct {
 	act    func(c *Cluster, w *write, r record) (effect, *apiError) // PATCH with ?action=
 
 	guard func(c *Cluster, r record, asked *reading) *apiError // may refuse the GET of one record; nil: never
+	reads func(c *Cluster, at []string) *apiError              // may refuse every GET; nil: never
 
 	absent     func(c *Cluster, t target, method string) *apiError         // nil: code 4
 	async      func(c *Cluster, method string, flags map[string]bool) bool // nil: never a job
@@ -45,7 +46,17 @@ func newKinds(v version) []*kind {
 		certificateKind(),
 		keyManagerKind(),
 		keyServerKind(),
+		keyStoreKind(),
+		olderKeyStoreKind(),
+		authKeyKind(),
+		keyIDKind(),
+		restoreKind(),
+		migrationKind(),
+		configsKind(),
+		securityKind(),
+		metroClusterKind(),
 	}
+	all = append(all, cloudKinds()...)
 	all = slices.DeleteFunc(all, func(k *kind) bool { return v.before(k.since) })
 	for _, k := range all {
 		k.segments = strings.Split(k.path, "/")
@@ -153,7 +164,7 @@ func (c *Cluster) route(path string) (target, *apiError) {
 
 func (k *kind) matches(segments []string) (target, bool) {
 	extra := len(segments) - len(k.segments)
-	if extra < 0 || extra > 1 || extra == 1 && k.one != nil {
+	if extra < 0 || extra > 1 || extra == 1 && (k.one != nil || k.list == nil) {
 		return target{}, false
 	}
 	t := target{kind: k}

@@ -1,6 +1,7 @@
 package ontapsim
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,7 +16,7 @@ const (
 	key                   // GET: always there
 	std                   // GET: there on an instance, with fields=*, or when named
 	exp                   // GET: expensive; there only when its group is named, or with fields=**
-	named                 // GET: there only when it is named itself, or with fields=**
+	named                 // GET: there only when it or the object right around it is named, or with fields=**
 
 	readable = key | std | exp | named
 )
@@ -28,6 +29,7 @@ const (
 	integer     // also accepted quoted
 	boolean     // also accepted quoted
 	moment      // a date-time: text that filters compare as time
+	uuid        // text that must have the form of a UUID in a body
 	secret      // text that is never returned and never shown in a message
 )
 
@@ -37,6 +39,7 @@ type field struct {
 	typ      typ
 	on       use
 	since    version  // the zero value: as old as the resource
+	until    version  // the first release without it; the zero value: none
 	enum     []string // nil: any value
 	min, max int64    // bounds of an integer; both 0: none
 }
@@ -90,11 +93,16 @@ func (n *node) uses() use {
 func newSchema(fields []field, v version) *node {
 	root := &node{}
 	for i := range fields {
-		if !v.before(fields[i].since) {
+		if fields[i].in(v) {
 			root.add(&fields[i])
 		}
 	}
 	return root
+}
+
+// in tells whether a release has the field.
+func (f *field) in(v version) bool {
+	return !v.before(f.since) && (f.until == version{} || v.before(f.until))
 }
 
 func (n *node) add(f *field) {
@@ -153,8 +161,13 @@ func (c *check) object(n *node, o object) object {
 	out := object{}
 	for _, m := range o {
 		k := n.kid(m.name)
-		if k == nil {
-			c.fail(rankUnknown, errUnexpected(strings.TrimPrefix(n.path+"."+m.name, ".")))
+		path := strings.TrimPrefix(n.path+"."+m.name, ".")
+		switch {
+		case m.name == "_links": // every model has it, for reading
+			c.fail(rankNotSettable, errNotSettable(path))
+			continue
+		case k == nil:
+			c.fail(rankUnknown, errUnexpected(path))
 			continue
 		}
 		if k.uses()&c.verb == 0 {
@@ -209,8 +222,12 @@ func (c *check) element(n *node, v any) any {
 	return c.object(n, o)
 }
 
-// coerce gives a value the type of its field. ONTAP takes quoted numbers and booleans; a
-// null stands for the empty value.
+// uuidForm is how a UUID is written.
+var uuidForm = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
+
+// coerce gives a value the type of its field. ONTAP takes quoted numbers and booleans. A
+// null stands for the empty text; a number or a boolean has no empty value, and none that
+// may stand for it: 0 seconds are a timeout too.
 func (f *field) coerce(v any) (any, bool) {
 	s, isText := v.(string)
 	switch f.typ {
@@ -224,13 +241,17 @@ func (f *field) coerce(v any) (any, bool) {
 		if f.min != f.max && (n < f.min || n > f.max) {
 			ok = false
 		}
-		return n, ok || v == nil
+		return n, ok
 	case boolean:
 		b, ok := v.(bool)
 		if isText {
-			b, ok = s == "true", s == "true" || s == "false"
+			b, ok = strings.EqualFold(s, "true"), f.valid(s)
 		}
-		return b, ok || v == nil
+		return b, ok
+	case uuid:
+		if s != "" && !uuidForm.MatchString(s) {
+			return s, false
+		}
 	}
 	if f.enum != nil && isText && !slices.Contains(f.enum, s) {
 		return s, false
@@ -257,6 +278,12 @@ func (n *node) secrets(o object, visit func(path, value string)) {
 			}
 		case object:
 			k.secrets(v, visit)
+		case []any:
+			for _, e := range v {
+				if inner, ok := e.(object); ok {
+					k.secrets(inner, visit)
+				}
+			}
 		}
 	}
 }

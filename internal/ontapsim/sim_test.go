@@ -88,8 +88,11 @@ func (k *caller) must(method, path, body string) object {
 // code sends a request and returns the status and the code of its error, as "400 262179".
 func (k *caller) code(method, path, body string) string {
 	k.t.Helper()
-	status, o := k.call(method, path, body)
-	code, _ := o.text("error.code")
+	return statusAndCode(k.call(method, path, body))
+}
+
+func statusAndCode(status int, answer object) string {
+	code, _ := answer.text("error.code")
 	return strings.TrimSpace(strconv.Itoa(status) + " " + code)
 }
 
@@ -262,7 +265,7 @@ func TestSecretsAreNeverReturned(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	k := newCaller(t, Config{Token: "t0ken"})
-	m := k.external("", "ks1", "ks2")
+	m, own := k.external("", "ks1", "ks2"), k.external("svm1", "ks1")
 	s := m + "/key-servers/ks1:5696"
 	cases := []struct {
 		why                string
@@ -280,6 +283,16 @@ func TestRefusals(t *testing.T) {
 		{"a field of key-servers that is not for POST", "POST", m + "/key-servers", `{"server":"ks3","timeout":30}`, "400 262196"},
 		{"a wrong type", "PATCH", s, `{"timeout":"soon"}`, "400 262247"},
 		{"a number out of range", "PATCH", s, `{"timeout":61}`, "400 262247"},
+		{"no number is not 0", "PATCH", s, `{"timeout":null}`, "400 262247"},
+		{"no boolean is not false", "PATCH", m, `{"is_default_data_at_rest_encryption_disabled":null}`, "400 262247"},
+		{"a malformed UUID", "POST", managersPath, `{"svm":{"uuid":"x"},"onboard":{"passphrase":"x"}}`, "400 262247"},
+		{"links are for reading", "PATCH", m, `{"_links":{}}`, "400 262196"},
+		{"an SVM alone is nothing to change", "PATCH", own, `{"svm":{"name":"svm1"}}`, "400 262190"},
+		{"the name of the enabled configuration is reserved", "POST", managersPath + "?create_inactive=true", `{"configuration":{"name":"default"},"external":{}}`, "400 262247"},
+		{"an inactive configuration has a name that is not empty", "POST", managersPath + "?create_inactive=true", `{"configuration":{"name":""},"external":{}}`, "400 262247"},
+		{"records that are null are none", "DELETE", managersPath + "?svm.name=nobody", `{"records":null}`, "200"},
+		{"return_records on an instance", "GET", m + "?return_records=false", "", "200"},
+		{"a flag as Python writes it", "DELETE", m + "/key-servers/ks9:5696?force=True", "", "400 65536843"},
 		{"an array is expected", "PATCH", s, `{"secondary_key_servers":"ks3"}`, "400 262254"},
 		{"an array is not expected", "PATCH", s, `{"username":["u"]}`, "400 262255"},
 		{"nothing to change", "PATCH", m, `{}`, "400 262190"},
@@ -372,6 +385,7 @@ func TestVersions(t *testing.T) {
 		{"so did create_inactive", "9.15.1", "POST", "?create_inactive=true", `{}`, "400 262179"},
 		{"node_states came with 9.13", "9.12.1", "GET", "?fields=external.servers.connectivity.node_states", "", "400 262197"},
 		{"before there were records", "9.12.1", "GET", "?fields=external.servers.connectivity.records", "", "200"},
+		{"which went with it", "9.13.1", "GET", "?fields=external.servers.connectivity.records", "", "400 262197"},
 		{"policy came with 9.9", "9.8.1", "POST", "", `{"policy":"x"}`, "400 262179"},
 		{"unknown fields could not be ignored", "9.10.1", "GET", "?ignore_unknown_fields=true", "", "400 262179"},
 	}
@@ -395,7 +409,7 @@ func TestConnectivity(t *testing.T) {
 		{"9.16.1", `{"key_servers":{"ks1":{"*":"not_responding","node1":"available"}}}`,
 			`{"cluster_availability":true,"node_states":[{"node":{"name":"node1"},"state":"available"},{"node":{"name":"node2"},"state":"not_responding"}]}`},
 		{"9.16.1", `{"key_servers":{"ks1:5696":{"node2":"unknown"}}}`,
-			`{"cluster_availability":true,"node_states":[{"node":{"name":"node1"},"state":"available"},{"node":{"name":"node2"},"state":"unknown"}]}`},
+			`{"cluster_availability":false,"node_states":[{"node":{"name":"node1"},"state":"available"},{"node":{"name":"node2"},"state":"unknown"}]}`},
 		{"9.12.1", `{"key_servers":{"ks1":{"node1":"tls_failed"}}}`,
 			`{"cluster_availability":false,"records":[{"node":{"name":"node1"},"state":"not_responding"}]}`},
 		{"9.12.1", `{}`, `{"cluster_availability":true}`},
@@ -750,7 +764,7 @@ func TestFaultsOverAConnection(t *testing.T) {
 
 func TestWorldRefusals(t *testing.T) {
 	cases := []struct{ why, patch, want string }{
-		{"an unknown word", `{"colour":"red"}`, `"colour" is not a word of the world; the words are aggregates, broken, certificates, common_criteria, cores, drives, effective_version, holds_keys, jobs, key_servers, metrocluster, nodes, paging, platform, policies, svms, volumes`},
+		{"an unknown word", `{"colour":"red"}`, `"colour" is not a word of the world; the words are aggregates, auth_keys, aws, azure, barbican, broken, certificates, common_criteria, cores, drives, effective_version, gcp, holds_keys, jobs, key_servers, key_stores, metrocluster, missing_keys, nodes, paging, platform, policies, svms, volumes`},
 		{"an unknown node", `{"nodes":{"node9":{}}}`, `nodes: there is no node "node9"`},
 		{"an unknown state", `{"key_servers":{"ks1":{"*":"tired"}}}`, `key_servers: ks1:5696: *: "tired" is not one of available, not_responding, unknown, kmip_unknown, refusing, server_ca_mismatch, client_certificate_refused, tls_failed, network_failed`},
 		{"an unknown outcome", `{"jobs":{"outcome":"luck"}}`, `jobs: outcome: "luck" is not one of success, failure, stuck`},
@@ -840,5 +854,44 @@ func BenchmarkGetManagers(b *testing.B) {
 		}
 		n, _ := io.Copy(io.Discard, resp.Body)
 		b.SetBytes(n)
+	}
+}
+
+// Until 9.11 a key server could be added with its timeout and credentials; since then they
+// are set by a PATCH.
+func TestServersWithCredentialsBefore911(t *testing.T) {
+	const row = `{"server":"ks2","timeout":30,"username":"u","password":"hidden"}`
+	for _, body := range []string{row, `{"records":[` + row + `]}`} {
+		k := newCaller(t, Config{ONTAP: "9.10.1"})
+		m := k.external("", "ks1")
+		k.must("POST", m+"/key-servers", body)
+		_, got := k.text("GET", m+"/key-servers/ks2:5696", "")
+		if want := `{"server":"ks2:5696","timeout":30,"username":"u"}`; got != want {
+			t.Errorf("%s: got %s, want %s", body, got, want)
+		}
+		if n := len(k.c.state.Received); n != 1 || k.c.state.Received[0].Value != "hidden" {
+			t.Errorf("%s: %d secrets received, want the password", body, n)
+		}
+		k = newCaller(t, Config{ONTAP: "9.11.1"})
+		if got := k.code("POST", k.external("", "ks1")+"/key-servers", body); !strings.HasPrefix(got, "400 2621") {
+			t.Errorf("%s since 9.11: got %s, want a refusal of the field", body, got)
+		}
+	}
+}
+
+// What a message repeats of a request is quoted once.
+func TestMessagesQuoteOnce(t *testing.T) {
+	k := newCaller(t, Config{})
+	m := k.external("", "ks1")
+	cases := []struct{ method, path, body, want string }{
+		{"PATCH", m + "/key-servers/ks1:5696", `{"timeout":"soon"}`, `Invalid value for field "timeout": "soon".`},
+		{"PATCH", m + "/key-servers/ks1:5696", `{"timeout":61}`, `Invalid value for field "timeout": 61.`},
+		{"POST", m + "/key-servers", `{"server":"bad host"}`, `Invalid value for field "server": "bad host".`},
+	}
+	for _, c := range cases {
+		_, o := k.call(c.method, c.path, c.body)
+		if got, _ := o.text("error.message"); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.body, got, c.want)
+		}
 	}
 }

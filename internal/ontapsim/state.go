@@ -24,8 +24,14 @@ type state struct {
 	SVMs         table[*svm]         `json:"svms"`
 	Certificates table[*certificate] `json:"certificates"`
 	KeyManagers  table[*keyManager]  `json:"key_managers"`
+	CloudKMS     table[*cloudKMS]    `json:"cloud_kms"`
+	Configs      configs             `json:"key_manager_configs"`
 	Jobs         table[*job]         `json:"jobs"`
-	Received     []received          `json:"received"`
+
+	// DisabledByDefault tells whether new data is left unencrypted unless encryption is asked for.
+	DisabledByDefault bool `json:"software_data_encryption_disabled_by_default,omitempty"`
+
+	Received []received `json:"received"`
 }
 
 // received is a secret that arrived in a change that was made.
@@ -60,6 +66,7 @@ func (s *state) sort() {
 	s.SVMs.sort()
 	s.Certificates.sort()
 	s.KeyManagers.sort()
+	s.CloudKMS.sort()
 	s.Jobs.sort()
 }
 

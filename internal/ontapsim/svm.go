@@ -8,7 +8,10 @@ type svm struct {
 	Name    string `json:"name"`
 	State   string `json:"state,omitempty"`   // "" is running
 	Subtype string `json:"subtype,omitempty"` // "" is default
-	text    memo
+
+	Migrations int `json:"key_migrations,omitempty"` // how often its keys were moved between key stores
+
+	text memo
 }
 
 // svmPatch is what /sim/world may change of an SVM.

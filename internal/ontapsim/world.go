@@ -1,6 +1,7 @@
 package ontapsim
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -26,11 +27,25 @@ type World struct {
 	// not named holds none.
 	HoldsKeys map[string][]string `json:"holds_keys,omitempty"`
 
+	// MissingKeys is the keys that nodes have not restored, by the name of the node: by key
+	// ID, key tag or key type, or "*" for all.
+	MissingKeys map[string][]string `json:"missing_keys,omitempty"`
+
+	// AuthKeys is about the authentication keys.
+	AuthKeys AuthKeys `json:"auth_keys"`
+
 	// Jobs is how jobs go from now on.
 	Jobs Jobs `json:"jobs"`
 
 	// Volumes is the encrypted volumes, by SVM name; "cluster" is the admin SVM.
 	Volumes map[string]Volumes `json:"volumes,omitempty"`
+
+	// Clouds is the cloud key management services.
+	Clouds
+
+	// KeyStores is the state of the enabled key stores, by SVM name, "cluster" for the admin
+	// SVM's; one that is not named has the state that follows from everything else.
+	KeyStores map[string]string `json:"key_stores,omitempty"`
 
 	// MetroCluster is the partner cluster; null when there is none.
 	MetroCluster *MetroCluster `json:"metrocluster,omitempty"`
@@ -53,6 +68,11 @@ type World struct {
 
 	// Paging is how ONTAP cuts collections into pages.
 	Paging Paging `json:"paging"`
+}
+
+// AuthKeys is about the authentication keys.
+type AuthKeys struct {
+	Limit int `json:"limit,omitempty"` // how many there may be; 0: 128
 }
 
 // Jobs is how jobs go.
@@ -82,11 +102,14 @@ type MetroCluster struct {
 type Platform struct {
 	NoDataAtRestEncryption bool     `json:"no_data_at_rest_encryption,omitempty"`
 	NoVolumeEncryption     []string `json:"no_volume_encryption,omitempty"` // names of nodes
+	EncryptedRoots         []string `json:"encrypted_roots,omitempty"`      // names of nodes with an encrypted root volume
+	NoLicenses             []string `json:"no_licenses,omitempty"`          // license packages that are missing
 }
 
 // Drives is the self-encrypting drives.
 type Drives struct {
-	AuthenticationKeys int `json:"authentication_keys,omitempty"` // that drives use
+	AuthenticationKeys int      `json:"authentication_keys,omitempty"` // that drives use
+	Uses               []string `json:"uses,omitempty"`                // authentication keys that drives use, by key ID or key tag
 }
 
 // Aggregates is the aggregates with encryption.
@@ -140,6 +163,9 @@ func (w World) check() error {
 	}
 	if _, err := parseVersion(w.EffectiveVersion); w.EffectiveVersion != "" && err != nil {
 		return fmt.Errorf("effective_version: %w", err)
+	}
+	if err := cmp.Or(w.Clouds.check(), w.checkStores()); err != nil {
+		return err
 	}
 	return w.checkWords()
 }
@@ -221,6 +247,7 @@ func (c *Cluster) patchWorld(text []byte) error {
 		return err
 	}
 	c.state.World = next
+	c.watchKeys()
 	c.epoch++
 	return nil
 }
@@ -229,7 +256,8 @@ func (c *Cluster) patchWorld(text []byte) error {
 func worldNames() []string {
 	names := []string{"certificates", "nodes", "svms"}
 	text, _ := json.Marshal(World{
-		KeyServers: map[string]map[string]string{"": nil}, HoldsKeys: map[string][]string{"": nil},
+		KeyServers: map[string]map[string]string{"": nil}, HoldsKeys: map[string][]string{"": nil}, MissingKeys: map[string][]string{"": nil},
+		Clouds: Clouds{map[string]Cloud{"": {}}, map[string]Cloud{"": {}}, map[string]Cloud{"": {}}, map[string]Cloud{"": {}}}, KeyStores: map[string]string{"": ""},
 		Volumes: map[string]Volumes{"": {}}, MetroCluster: &MetroCluster{}, EffectiveVersion: "-",
 		CommonCriteria: true, Broken: map[string]bool{"": true},
 	})

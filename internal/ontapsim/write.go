@@ -1,6 +1,7 @@
 package ontapsim
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -34,17 +35,33 @@ type write struct {
 
 // An effect is a change that has passed every check and is not made yet.
 type effect struct {
-	made  func() record    // the record that stands in Location and in the answer; nil for none
-	apply func() *apiError // an error here means that it was done in part
-	touch []record         // records besides the target whose text changes
+	made    func() record    // the record that stands in Location and in the answer; nil for none
+	contact func() *apiError // what shows only while the change is made: an error here means that nothing was done; may be nil
+	apply   func() *apiError // an error here means that it was done in part
+	touch   []record         // records besides the target whose text changes
+}
+
+// batchTimeout is how long a change of a collection takes at most before it is answered,
+// unless the client says how long (ONTAP REST reference, return_timeout).
+const batchTimeout = 15 * time.Second
+
+// owner is the UUID of the SVM of what is changed, "" for the cluster's.
+func (e effect) owner() string {
+	if e.made != nil {
+		return e.made().owner()
+	}
+	for _, r := range e.touch {
+		return r.owner()
+	}
+	return ""
 }
 
 // A wish is what a client asks of the answer to its write.
 type wish struct {
 	flags    map[string]bool
 	records  bool
-	timeout  time.Duration
-	goOn     bool // after a failed record of many
+	timeout  time.Duration // to wait for a job
+	goOn     bool          // after a failed record of many
 	action   string
 	choosing *reading // nil without filters
 }
@@ -85,6 +102,9 @@ func (t target) path() string {
 
 func (c *Cluster) parseWish(method string, t target, query url.Values) (*wish, *apiError) {
 	w := &wish{flags: map[string]bool{}}
+	if t.id == "" && t.kind.one == nil && method != http.MethodPost {
+		w.timeout = batchTimeout
+	}
 	choices := url.Values{}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		value := query.Get(name)
@@ -150,6 +170,7 @@ func parseBody(q *request, t target) (object, *apiError) {
 	if err != nil || !ok {
 		return nil, errSyntax()
 	}
+	body = slices.DeleteFunc(body, func(m member) bool { return m.name == "records" && m.value == nil })
 	if _, many := body.list("records"); q.method == http.MethodDelete && len(body) > 0 && (!many || t.id != "") {
 		return nil, errNoBody()
 	}
@@ -221,6 +242,11 @@ func (k *kind) checkBody(one call) (object, *apiError) {
 
 // commit applies an effect and remembers the secrets that came with its call.
 func (c *Cluster) commit(t target, one call, e effect) *apiError {
+	if e.contact != nil {
+		if err := e.contact(); err != nil {
+			return err
+		}
+	}
 	err := e.apply()
 	for _, r := range e.touch {
 		if m := r.memo(); m != nil {
@@ -254,6 +280,7 @@ func (c *Cluster) writeOne(q *request, t target, one call, w *wish) (answer, *pe
 			p.location = t.collection() + "/" + escapeID(one.UUID)
 		}
 		p.job = c.startJob([]call{one}, false)
+		p.job.SVM = cmp.Or(e.owner(), p.job.SVM)
 		return answer{}, p
 	}
 	if err := c.commit(t, one, e); err != nil {
@@ -337,17 +364,32 @@ func (c *Cluster) writeChosen(q *request, t target, one call, w *wish, tunnel *s
 		return q.fail(err), nil
 	}
 	chosen, next := w.choosing.page(t.kind, c.choose(all, w.choosing, tunnel, true), Paging{})
-	var jobs []any
-	var failed *apiError
+	var calls []call
 	for _, rec := range chosen {
 		each := one
 		each.Path = t.collection() + "/" + escapeID(rec.id())
-		if t.kind.async != nil && t.kind.async(c, one.Method, one.Flags) {
-			jobs = append(jobs, c.startJob([]call{each}, false).link(q.hal()))
-			continue
-		}
-		if err := c.carryOut(each); err != nil {
-			failed = err
+		calls = append(calls, each)
+	}
+	rest := object{{"num_records", int64(len(chosen))}}
+	if next != "" {
+		href := withQuery(t.collection(), strings.Trim(next+"&"+withoutStart(q.rawQuery), "&"))
+		rest.put("_links", object{{"next", object{{"href", href}}}})
+	}
+	return c.writeEach(q, t, calls, w, rest)
+}
+
+// writeEach carries out changes of several records, one after the other, until one fails.
+// What was done before stays done. The rest is what the answer says besides the jobs.
+func (c *Cluster) writeEach(q *request, t target, calls []call, w *wish, rest object) (answer, *pending) {
+	if len(calls) > 0 && t.kind.async != nil && t.kind.async(c, q.method, w.flags) {
+		j := c.startJob(calls, w.goOn)
+		j.Keep = true
+		return answer{}, &pending{target: t, call: calls[0], wish: w, job: j, batch: rest}
+	}
+	var failed *apiError
+	for _, one := range calls {
+		if err := c.carryOut(one); err != nil {
+			failed = cmp.Or(failed, err)
 			if !w.goOn {
 				break
 			}
@@ -356,18 +398,7 @@ func (c *Cluster) writeChosen(q *request, t target, one call, w *wish, tunnel *s
 	if failed != nil {
 		return q.fail(failed), nil
 	}
-	o := object{}
-	o.opt("jobs", jobs)
-	o.put("num_records", int64(len(chosen)))
-	if next != "" {
-		href := withQuery(t.collection(), strings.Trim(next+"&"+withoutStart(q.rawQuery), "&"))
-		o.put("_links", object{{"next", object{{"href", href}}}})
-	}
-	status := http.StatusOK
-	if len(jobs) > 0 {
-		status = http.StatusAccepted
-	}
-	return q.answer(status, o), nil
+	return q.answer(http.StatusOK, rest), nil
 }
 
 // carryOut checks and applies one call.
@@ -379,7 +410,8 @@ func (c *Cluster) carryOut(one call) *apiError {
 	return c.commit(t, one, e)
 }
 
-// writeMany starts the job of a request that lists its records in the body.
+// writeMany answers a request that lists its records in the body. Of a POST it is one job,
+// and all of it or nothing.
 func (c *Cluster) writeMany(q *request, t target, one call, w *wish) (answer, *pending) {
 	list, _ := one.Body.list("records")
 	var calls []call
@@ -407,6 +439,9 @@ func (c *Cluster) writeMany(q *request, t target, one call, w *wish) (answer, *p
 	}
 	if len(calls) == 0 {
 		return q.fail(errMissing("records")), nil
+	}
+	if one.Method != http.MethodPost {
+		return c.writeEach(q, t, calls, w, object{{"num_records", int64(len(calls))}})
 	}
 	return answer{}, &pending{target: t, call: one, wish: w, job: c.startJob(calls, w.goOn)}
 }
