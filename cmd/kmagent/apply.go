@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -75,8 +76,9 @@ func (a *applier) run(ctx context.Context, want *desired.State) error {
 	}
 	deadline := time.Now().Add(a.wait)
 	var codes []int
-	for {
+	for first := true; ; first = false {
 		codes = a.pass(ctx, passes)
+		a.report(passes, first)
 		if !waiting(passes) || time.Now().Add(betweenPasses).After(deadline) || ctx.Err() != nil {
 			break
 		}
@@ -114,9 +116,6 @@ func (a *applier) pass(ctx context.Context, passes []looked) []int {
 		})
 	}
 	group.Wait() // the errors are in the passes
-	for i := range passes {
-		a.report(&passes[i].Pass)
-	}
 	return codes
 }
 
@@ -133,25 +132,42 @@ func reportCode(p *agent.Pass) int {
 	return worst(codes...)
 }
 
-// waiting says whether another pass may do more: something was sent, or is held.
+// waiting says whether another pass may do more: something was sent, or is held by what may
+// pass.
 func waiting(passes []looked) bool {
-	for i := range passes {
-		p := &passes[i]
-		if p.loop != nil && (p.Err != nil || p.Plan.Counts().Held > 0 || p.Report != nil) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(passes, func(p looked) bool {
+		return p.loop != nil && (p.Err != nil || p.Report != nil || slices.ContainsFunc(p.Plan.Steps, mayPass))
+	})
 }
 
-func (a *applier) report(p *agent.Pass) {
-	if p.Err != nil {
-		fmt.Fprintf(a.err, "%s: %s\n", p.Cluster, plan.Safe(p.Err.Error()))
-		return
+// mayPass says whether a step is held by what does not depend on the file or the flags.
+func mayPass(s plan.Step) bool {
+	if s.Status != plan.Held {
+		return false
 	}
-	if p.Report == nil {
-		return
+	switch s.Guard {
+	case plan.Mode, plan.Source, plan.State, plan.Flap:
+		return false
 	}
+	return true
+}
+
+// report tells what came of a pass. Why there was no plan stands in the plan already, which
+// was shown before the first one.
+func (a *applier) report(passes []looked, first bool) {
+	for i := range passes {
+		p := &passes[i].Pass
+		switch {
+		case p.Err != nil && first && p.Plan.Err != nil:
+		case p.Err != nil:
+			fmt.Fprintf(a.err, "%s: %s\n", p.Cluster, plan.Safe(p.Err.Error()))
+		case p.Report != nil:
+			a.reportSteps(p)
+		}
+	}
+}
+
+func (a *applier) reportSteps(p *agent.Pass) {
 	counts := p.Plan.Counts()
 	line := fmt.Sprintf("%s: %d applied, %d failed, %d not attempted", p.Cluster,
 		p.Report.Count(plan.Applied), p.Report.Count(plan.Failed), p.Report.Count(plan.NotAttempted)-counts.Held-counts.Refused)

@@ -98,7 +98,7 @@ func (c *common) look(ctx context.Context, state *desired.State, orders agent.Or
 				out[i].Plan = plan.Plan{Cluster: spec.Name, Err: err}
 				return nil
 			}
-			out[i].loop = &agent.Loop{Spec: spec, Edges: edges}
+			out[i].loop = &agent.Loop{Spec: spec, Edges: edges, Health: -1}
 			out[i].Pass = out[i].loop.Look(ctx, orders)
 			return nil
 		})
@@ -152,6 +152,9 @@ func waitCode(p *plan.Plan) int {
 func codeOf(err error) int {
 	if err == nil {
 		return exitOK
+	}
+	if e, ok := errors.AsType[*exit](err); ok {
+		return e.code
 	}
 	if _, ok := errors.AsType[*agent.MemoryError](err); ok {
 		return exitState
