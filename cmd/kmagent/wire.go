@@ -141,6 +141,7 @@ type recollection struct{ led plan.Ledger }
 
 func (r recollection) Ledger() plan.Ledger                  { return r.led }
 func (recollection) Pin(string, time.Time) error            { return errReadOnly }
+func (recollection) See([]plan.Sighting, time.Time) error   { return errReadOnly }
 func (recollection) Adopt([]plan.Adoption, time.Time) error { return errReadOnly }
 
 var errReadOnly = fmt.Errorf("the state was opened for reading")

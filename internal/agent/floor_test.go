@@ -26,6 +26,7 @@ type notebook struct{ uuid string }
 
 func (n *notebook) Ledger() plan.Ledger                    { return plan.Ledger{UUID: n.uuid} }
 func (n *notebook) Pin(uuid string, _ time.Time) error     { n.uuid = uuid; return nil }
+func (n *notebook) See([]plan.Sighting, time.Time) error   { return nil }
 func (n *notebook) Adopt([]plan.Adoption, time.Time) error { return nil }
 func (n *notebook) Begin(*plan.Step, time.Time) error      { return nil }
 func (n *notebook) End(*plan.Step, time.Time, time.Time, plan.Outcome, map[string]string) error {

@@ -30,6 +30,7 @@ type Actor interface {
 type Memory interface {
 	Ledger() plan.Ledger
 	Pin(uuid string, at time.Time) error
+	See(list []plan.Sighting, at time.Time) error
 	Adopt(list []plan.Adoption, at time.Time) error
 }
 
@@ -49,8 +50,8 @@ type Edges struct {
 
 // A Loop is the passes over one cluster. Its methods must not overlap.
 type Loop struct {
-	Spec   desired.Cluster
-	Edges  Edges
+	Spec  desired.Cluster
+	Edges Edges
 	// Health is the time between reads of Advanced fields. 0 reads them with every pass, and a
 	// negative one only when a decision waits for them.
 	Health time.Duration
@@ -163,6 +164,7 @@ func (l *Loop) ledger() plan.Ledger {
 }
 
 func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) plan.Plan {
+	now := time.Now()
 	p := diff.Compute(diff.Input{
 		Cluster: l.Spec.Name,
 		Want:    l.Spec.Objects,
@@ -170,8 +172,9 @@ func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) pla
 		Ledger:  l.ledger(),
 		Secrets: l.Edges.Actor.Digests(ctx, l.Spec.Objects),
 		Policy:  diff.Policy{MaxDeletes: l.Spec.Policy.MaxDeletes, MinReachable: l.Spec.Policy.MinReachableServers},
+		Ignored: l.Spec.Ignored(now),
 		Resend:  o.Resend,
-		Now:     time.Now(),
+		Now:     now,
 	})
 	switch {
 	case l.Edges.MemoryErr != nil:
@@ -191,6 +194,9 @@ func (l *Loop) Act(ctx context.Context, p *Pass) {
 	}
 	rep := l.Edges.Actor.Run(ctx, &p.Plan)
 	p.Report = &rep
+	if err := l.Edges.Memory.See(created(&rep), time.Now()); err != nil {
+		p.Err = &MemoryError{err}
+	}
 	if rep.Changed() {
 		l.changed = time.Now()
 	}
@@ -208,10 +214,37 @@ func (l *Loop) remember(p *Pass) error {
 			return &MemoryError{err}
 		}
 	}
+	if err := m.See(l.sightings(p.Observed), now); err != nil {
+		return &MemoryError{err}
+	}
 	if err := m.Adopt(p.Plan.Adopted, now); err != nil {
 		return &MemoryError{err}
 	}
 	return nil
+}
+
+// created lists the objects that a plan made.
+func created(rep *plan.Report) []plan.Sighting {
+	var out []plan.Sighting
+	for _, r := range rep.Results {
+		if r.ID != "" {
+			out = append(out, plan.Sighting{Addr: r.Step.Addr, ID: r.ID})
+		}
+	}
+	return out
+}
+
+// sightings lists the objects of the file that may hide one day, where their ids are news.
+func (l *Loop) sightings(have *resource.Cluster) []plan.Sighting {
+	var out []plan.Sighting
+	known := l.ledger().Objects
+	for _, w := range l.Spec.Objects {
+		o := have.Objects[w.Addr]
+		if w.Kind.Hidden && o != nil && o.Kind == w.Kind && known[w.Addr].ID != o.ID {
+			out = append(out, plan.Sighting{Addr: w.Addr, ID: o.ID})
+		}
+	}
+	return out
 }
 
 // A MemoryError says that nothing can be remembered, so that nothing may be written.

@@ -4,9 +4,11 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -117,7 +119,7 @@ type run struct {
 func (r *run) step(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 	begun := time.Now()
 	skip := func(err error) plan.Result { return plan.Result{Step: s, Err: err} }
-	if s.Op == plan.Delete && begun.Sub(p.Observed) > maxAge {
+	if s.Fresh && age(begun, p.Observed) > maxAge {
 		return skip(ErrStale)
 	}
 	parent, ok := r.created[s.Parent]
@@ -142,17 +144,24 @@ func (r *run) step(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result 
 	if jerr := r.Journal.End(s, begun, time.Now(), outcome, digests); jerr != nil {
 		err = errors.Join(err, &JournalError{jerr})
 	}
-	return plan.Result{Step: s, Outcome: outcome, Err: err, Took: time.Since(begun)}
+	return plan.Result{Step: s, Outcome: outcome, ID: r.created[s.Addr], Err: err, Took: time.Since(begun)}
+}
+
+// age is how long ago something was seen, by whichever clock makes it older: the monotonic
+// one stands still while the machine is suspended, and the other may be set back.
+func age(now, seen time.Time) time.Duration {
+	return max(now.Sub(seen), now.Round(0).Sub(seen.Round(0)))
 }
 
 // send makes the requests of a step, one after the other, up to the first that fails.
-func (r *run) send(ctx context.Context, s *plan.Step, parent string, bodies []map[string]any) (plan.Outcome, error) {
-	for i, q := range s.Requests {
-		path := strings.Replace(q.Path, plan.ParentID, resource.Segment(parent), 1)
-		if strings.Contains(path, "//") || strings.HasSuffix(path, "/") {
-			return plan.Failed, fmt.Errorf("%s %s: a segment of the path is empty", q.Method, path)
+func (r *run) send(ctx context.Context, s *plan.Step, parent string, bodies []body) (plan.Outcome, error) {
+	for i := range s.Requests {
+		q := &s.Requests[i]
+		answer, err := r.request(ctx, q, bodies[i].clear, parent)
+		if e, ok := errors.AsType[*ontap.Error](err); ok && q.Instead != nil && e.Status == http.StatusNotFound {
+			q = q.Instead
+			answer, err = r.request(ctx, q, bodies[i].instead, parent)
 		}
-		answer, err := r.Writer.Send(ctx, q.Method, path, asBody(bodies[i]))
 		if err != nil {
 			err = withRemedy(err)
 			if errors.Is(err, ontap.ErrOutcomeUnknown) {
@@ -163,12 +172,20 @@ func (r *run) send(ctx context.Context, s *plan.Step, parent string, bodies []ma
 			}
 			return plan.Failed, err
 		}
-		if id := answer.ID(); s.Op == plan.Create && i == 0 && id != "" {
+		if id := cmp.Or(q.ID, answer.ID()); s.Op == plan.Create && i == 0 && id != "" {
 			r.created[s.Addr] = id
 			parent = id
 		}
 	}
 	return plan.Applied, nil
+}
+
+func (r *run) request(ctx context.Context, q *plan.Request, body map[string]any, parent string) (ontap.Answer, error) {
+	path := strings.Replace(q.Path, plan.ParentID, resource.Segment(parent), 1)
+	if strings.Contains(path, "//") || strings.HasSuffix(path, "/") {
+		return ontap.Answer{}, fmt.Errorf("%s %s: a segment of the path is empty", q.Method, path)
+	}
+	return r.Writer.Send(ctx, q.Method, path, asBody(body))
 }
 
 // withRemedy adds what to do about an answer, where ONTAP's words do not say it.

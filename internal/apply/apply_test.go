@@ -203,7 +203,7 @@ func TestParent(t *testing.T) {
 			"update child: not attempted: what it depends on was not created", "a query is no id"},
 		{"no location, and a request of its own", []plan.Step{parent}, created(""),
 			[]string{"POST /api/manager"},
-			"create manager: failed: PATCH /api/manager/: a segment of the path is empty", "a PATCH to the collection would change every object in it"},
+			"create manager: failed: POST /api/manager was carried out, but then: PATCH /api/manager/: a segment of the path is empty", "a PATCH to the collection would change every object in it"},
 		{"parent held", []plan.Step{heldStep(alone), child}, nil, nil,
 			"update child: not attempted: what it depends on was not created", "it is not there, and nobody makes it"},
 	}
@@ -244,7 +244,7 @@ func TestNoEmptySegment(t *testing.T) {
 
 func TestStaleRemoval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		remove := plan.Step{Op: plan.Delete, Addr: addr("old"), Requests: []plan.Request{{Method: "DELETE", Path: "/api/old"}}}
+		remove := plan.Step{Op: plan.Delete, Fresh: true, Addr: addr("old"), Requests: []plan.Request{{Method: "DELETE", Path: "/api/old"}}}
 		p := planOf(remove, post("a"), remove, post("b"))
 		c, j := &cluster{}, &journal{}
 		c.answer = func(_ context.Context, n int, _ string) (ontap.Answer, error) {

@@ -60,16 +60,25 @@ func open(ctx context.Context, o Opener, f *resource.Field, ref secret.Ref) (sec
 	return v, nil
 }
 
+// A body is what a request carries, with its secrets in the clear, and what the one that may
+// be sent instead of it carries.
+type body struct{ clear, instead map[string]any }
+
 // open replaces the references in the bodies of a step by what they name, and returns the
 // digests of what is about to be sent.
-func (r *run) open(ctx context.Context, s *plan.Step) (bodies []map[string]any, digests map[string]string, err error) {
+func (r *run) open(ctx context.Context, s *plan.Step) (bodies []body, digests map[string]string, err error) {
 	digests = map[string]string{}
-	for _, q := range s.Requests {
-		b, err := r.clear(ctx, s.Addr, "", q.Body, digests)
-		if err != nil {
+	bodies = make([]body, len(s.Requests))
+	for i, q := range s.Requests {
+		if bodies[i].clear, err = r.clear(ctx, s.Addr, "", q.Body, digests); err != nil {
 			return nil, nil, err
 		}
-		bodies = append(bodies, b)
+		if q.Instead == nil {
+			continue
+		}
+		if bodies[i].instead, err = r.clear(ctx, s.Addr, "", q.Instead.Body, digests); err != nil {
+			return nil, nil, err
+		}
 	}
 	return bodies, digests, nil
 }

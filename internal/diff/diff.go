@@ -11,6 +11,7 @@ import (
 
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
+	"kmagent/internal/rules"
 )
 
 // An Input is everything that a decision about one cluster rests on.
@@ -21,7 +22,8 @@ type Input struct {
 	Ledger  plan.Ledger        // what no GET can tell
 	Secrets plan.Secrets       // what became of reading the wanted secrets
 	Policy  Policy
-	Resend  bool // send secrets that seem to be in place already
+	Ignored []rules.ID // the rules whose remarks nobody wants now
+	Resend  bool       // send secrets that seem to be in place already
 	Now     time.Time
 }
 
@@ -38,13 +40,18 @@ func Compute(in Input) plan.Plan {
 	want := slices.Clone(in.Want)
 	slices.SortFunc(want, func(a, b *resource.Object) int { return a.Addr.Compare(b.Addr) })
 	for _, w := range want {
+		d.certificates(w)
+	}
+	for _, w := range want {
 		d.object(w)
 	}
 	d.unmanaged(want)
 	d.holdMixedReleases()
 	d.holdBusyStores()
 	d.holdFlaps()
+	d.holdQuorum()
 	d.limitDeletes()
+	d.cite()
 	return d.plan
 }
 
@@ -139,7 +146,7 @@ func (d *decider) create(want *resource.Object) {
 		s.Changes = append(s.Changes, plan.Change{Field: want.Kind.Fields[i].Name, New: resource.StrList(names)})
 		assign(body, want.Kind.Fields[i].Name, members)
 	}
-	s.Requests = []plan.Request{{Method: "POST", Path: collection + d.inStore(&s, want), Body: body}}
+	s.Requests = []plan.Request{d.uncover(want, plan.Request{Method: "POST", Path: collection + d.inStore(&s, want), Body: body})}
 	own := collection + "/" + plan.ParentID
 	d.patchAfter(&s, want, own, later)
 	d.add(s)
@@ -404,7 +411,7 @@ func (d *decider) named(to *resource.Kind, v resource.Value) resource.Value {
 
 // deletion removes an object that is there.
 func (d *decider) deletion(source resource.Pos, have *resource.Object, path string) plan.Step {
-	return plan.Step{Op: plan.Delete, Addr: have.Addr, Source: source, Wishes: []plan.Wish{gone},
+	return plan.Step{Op: plan.Delete, Fresh: true, Addr: have.Addr, Source: source, Wishes: []plan.Wish{gone},
 		Requests: []plan.Request{{Method: "DELETE", Path: path}}}
 }
 

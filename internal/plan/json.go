@@ -29,6 +29,7 @@ type (
 		Changes  []changeJSON  `json:"changes"`
 		Action   string        `json:"action,omitempty"`
 		Guard    string        `json:"guard,omitempty"`
+		Rule     string        `json:"rule,omitempty"`
 		Reason   string        `json:"reason,omitempty"`
 		Requests []requestJSON `json:"requests"`
 	}
@@ -44,6 +45,7 @@ type (
 	noteJSON struct {
 		Address string `json:"address"`
 		Source  string `json:"source,omitempty"`
+		Rule    string `json:"rule,omitempty"`
 		Text    string `json:"text"`
 	}
 )
@@ -70,7 +72,7 @@ func (p *Plan) json() clusterJSON {
 		c.Steps[i] = p.Steps[i].json()
 	}
 	for _, n := range p.Notes {
-		c.Notes = append(c.Notes, noteJSON{n.Addr.String(), n.Source.String(), n.Text})
+		c.Notes = append(c.Notes, noteJSON{n.Addr.String(), n.Source.String(), n.Rule, n.Text})
 	}
 	return c
 }
@@ -79,7 +81,7 @@ func (s *Step) json() stepJSON {
 	j := stepJSON{
 		Op: s.Op.String(), Status: s.Status.String(), Address: s.Addr.String(), Source: s.Source.String(),
 		Changes: make([]changeJSON, len(s.Changes)), Action: s.Action,
-		Guard: string(s.Guard), Reason: Safe(s.Reason), Requests: []requestJSON{},
+		Guard: string(s.Guard), Rule: s.Rule, Reason: Safe(s.Reason), Requests: []requestJSON{},
 	}
 	for i, c := range s.Changes {
 		j.Changes[i] = changeJSON(c)

@@ -15,6 +15,7 @@ type Ledger struct {
 
 // Remembered is what is known of one object beyond its configuration.
 type Remembered struct {
+	ID      string            // ONTAP's, when it was last seen; empty once we deleted it
 	Created bool              // we set out to create it: its secrets are ours to send
 	Secrets map[string]string // by field: digest of the secret last sent, or adopted
 	Sent    []Sent            // what was sent within [FlapWindow], oldest first

@@ -37,6 +37,9 @@ func markdown(b *bufio.Writer, p *Plan) {
 		if s.Status != Ready {
 			status = "**" + status + "**: " + cell(s.Reason)
 		}
+		if s.Rule != "" {
+			status += " (" + s.Rule + ")"
+		}
 		where := ""
 		if at := s.Source.String(); at != "" {
 			where = " (" + cell(at) + ")"
@@ -51,7 +54,7 @@ func markdown(b *bufio.Writer, p *Plan) {
 			fmt.Fprintf(b, "- and %d more notes\n", len(p.Notes)-i)
 			break
 		}
-		fmt.Fprintf(b, "- %s %s\n", cell(n.Addr.String()), cell(n.Text))
+		fmt.Fprintf(b, "- %s %s\n", cell(n.Addr.String()), cell(n.Text+n.cited()))
 	}
 }
 

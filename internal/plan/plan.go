@@ -32,6 +32,7 @@ type Adoption struct {
 type Note struct {
 	Addr   resource.Addr
 	Source resource.Pos
+	Rule   string // the id of the rule that it is about; empty for others
 	Text   string
 }
 
@@ -45,10 +46,18 @@ type Step struct {
 	Action   string // the action of an Act, such as "rekey_external"
 	Reason   string // why the step is held or refused
 	Guard    Guard  // what holds it
+	Rule     string // the id of the rule that the guard enforces; empty where it is none of the catalogue's
 	Requests []Request
+	Fresh    bool            // it rests on reachability that was seen: it is not sent once that is old
 	Parent   resource.Addr   // the step that must be done first; the zero Addr if none
 	Brings   []resource.Addr // of a Create: the children that come with the object
 	Wishes   []Wish          // what the object is to be like afterwards, field by field
+}
+
+// A Sighting is an object that is there, under the id that ONTAP knows it by.
+type Sighting struct {
+	Addr resource.Addr
+	ID   string
 }
 
 // A Wish is what one field is to be; its Value is short, holds no secret and is equal for
@@ -133,6 +142,11 @@ type Request struct {
 	// Body is a JSON object whose leaves may be a secret.Ref, or a [Base64] of one, where the
 	// secret itself goes; nil sends none.
 	Body map[string]any
+	// Instead is sent if ONTAP answers that the path is not there (HTTP 404); nil: nothing is.
+	Instead *Request
+	// ID is that of the step's object, where the request is not the one that creates it and
+	// the answer names another; empty: the answer tells.
+	ID string
 }
 
 // Base64 stands in a body for a secret whose bytes are sent in base64.

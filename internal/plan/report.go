@@ -25,7 +25,8 @@ func (o Outcome) String() string { return outcomes[o] }
 type Result struct {
 	Step    *Step
 	Outcome Outcome
-	Err     error // of a failed or unknown step
+	ID      string // of the object that a create made, if the answer told it
+	Err     error  // of a failed or unknown step
 	Took    time.Duration
 }
 

@@ -124,7 +124,7 @@ func (t *texter) plan(p *Plan) {
 			t.printf("  %s\n", t.in(dim, fmt.Sprintf("and %d more notes", len(p.Notes)-i)))
 			break
 		}
-		t.printf("  %s\n", t.in(dim, "note: "+Safe(n.Addr.String())+" "+Safe(n.Text)))
+		t.printf("  %s\n", t.in(dim, "note: "+Safe(n.Addr.String())+" "+Safe(n.Text)+n.cited()))
 	}
 }
 
@@ -137,6 +137,9 @@ func (t *texter) step(s *Step) {
 	if s.Status != Ready {
 		t.printf("      %s: %s\n", t.in(bold, s.Status.String()), Safe(s.Reason))
 	}
+	if s.Rule != "" {
+		t.printf("      %s\n", t.in(dim, "kmagent explain "+s.Rule))
+	}
 	if s.Action != "" {
 		t.printf("      %s\n", s.Action)
 	}
@@ -147,6 +150,14 @@ func (t *texter) step(s *Step) {
 			t.printf("      %s: %s -> %s\n", c.Field, show(c.Old), show(c.New))
 		}
 	}
+}
+
+// cited is the end of a note that names its rule.
+func (n *Note) cited() string {
+	if n.Rule == "" {
+		return ""
+	}
+	return " [" + n.Rule + "]"
 }
 
 func show(v resource.Value) string {

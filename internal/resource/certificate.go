@@ -15,5 +15,6 @@ var Certificate = &Kind{
 		{Name: "type", Type: String, Doc: "client, server, client_ca, server_ca or root_ca."},
 		{Name: "common_name", Type: String, Doc: "The subject's common name."},
 		{Name: "expiry_time", Type: String, Doc: "The end of validity, as ONTAP writes it."},
+		{Name: "subject_key_identifier", Type: String, Since: Version{9, 8, 0}, Doc: "The identifier of the certificate's public key."},
 	},
 }

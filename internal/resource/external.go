@@ -11,6 +11,7 @@ var External = &Kind{
 	ID:       "uuid",
 	Scopes:   ClusterScope | SVMScope,
 	Since:    Version{9, 6, 0},
+	Hidden:   true,
 	Doc:      "An external key manager: up to four KMIP key servers for the cluster or one SVM.",
 	Fields: []Field{
 		{Name: "external.client_certificate", Type: Link, Flags: Required | Create | Patch, To: Certificate, Where: "client",

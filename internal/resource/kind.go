@@ -21,6 +21,7 @@ type Kind struct {
 	Since    Version // the first release with the resource
 	Limit    int     // how many siblings a parent takes; 0 means no limit
 	Guard    Guard   // what must hold before a member of the kind goes
+	Hidden   bool    // GET does not return an object while it has no children, though it is there
 	Store    *Store  // set if its objects are key stores, of which a scope has one in use
 	Fields   []Field
 	Actions  []Action

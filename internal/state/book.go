@@ -125,6 +125,18 @@ func (b *Book) Pin(uuid string, at time.Time) error {
 	return b.write(record{At: at, Pin: uuid})
 }
 
+// See remembers under which ids objects are there.
+func (b *Book) See(list []plan.Sighting, at time.Time) error {
+	if len(list) == 0 {
+		return nil
+	}
+	r := record{At: at}
+	for _, s := range list {
+		r.Seen = append(r.Seen, sighting{addressOf(s.Addr), s.ID})
+	}
+	return b.write(r)
+}
+
 // Adopt remembers secrets that were found in place.
 func (b *Book) Adopt(list []plan.Adoption, at time.Time) error {
 	if len(list) == 0 {
@@ -193,8 +205,8 @@ func (b *Book) write(r record) error {
 func (b *Book) compact() error {
 	s := start{Schema: Schema, UUID: b.led.UUID}
 	for a, m := range b.led.Objects {
-		if m.Created || len(m.Secrets) > 0 || len(m.Sent) > 0 {
-			s.Objects = append(s.Objects, object{addressOf(a), m.Created, m.Secrets, m.Sent})
+		if m.ID != "" || m.Created || len(m.Secrets) > 0 || len(m.Sent) > 0 {
+			s.Objects = append(s.Objects, object{addressOf(a), m.ID, m.Created, m.Secrets, m.Sent})
 		}
 	}
 	slices.SortFunc(s.Objects, func(x, y object) int { return x.Addr.in("").Compare(y.Addr.in("")) })

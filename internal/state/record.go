@@ -30,6 +30,7 @@ type record struct {
 	At    time.Time  `json:"at"`
 	Start *start     `json:"start,omitempty"`
 	Pin   string     `json:"pin,omitempty"`
+	Seen  []sighting `json:"seen,omitempty"`
 	Adopt []adoption `json:"adopt,omitempty"`
 	Begin *step      `json:"begin,omitempty"`
 	End   *step      `json:"end,omitempty"`
@@ -45,9 +46,15 @@ type start struct {
 // An object is what the ledger knows of one.
 type object struct {
 	Addr    address           `json:"object"`
+	ID      string            `json:"id,omitempty"`
 	Created bool              `json:"created,omitempty"`
 	Secrets map[string]string `json:"secrets,omitempty"`
 	Sent    []plan.Sent       `json:"sent,omitempty"`
+}
+
+type sighting struct {
+	Addr address `json:"object"`
+	ID   string  `json:"id"`
 }
 
 type adoption struct {
@@ -145,10 +152,14 @@ func note(cluster string, led *plan.Ledger, r record) {
 		led.UUID = r.Start.UUID
 		led.Objects = map[resource.Addr]plan.Remembered{}
 		for _, o := range r.Start.Objects {
-			led.Objects[o.Addr.in(cluster)] = plan.Remembered{Created: o.Created, Secrets: o.Secrets, Sent: o.Sent}
+			led.Objects[o.Addr.in(cluster)] = plan.Remembered{ID: o.ID, Created: o.Created, Secrets: o.Secrets, Sent: o.Sent}
 		}
 	case r.Pin != "":
 		led.UUID = r.Pin
+	case r.Seen != nil:
+		for _, s := range r.Seen {
+			remember(led, s.Addr.in(cluster), func(m *plan.Remembered) { m.ID = s.ID })
+		}
 	case r.Adopt != nil:
 		for _, a := range r.Adopt {
 			remember(led, a.Addr.in(cluster), func(m *plan.Remembered) { m.Secrets[a.Field] = a.Digest })
@@ -188,6 +199,6 @@ func noteEnd(cluster string, led *plan.Ledger, r record) {
 		}
 	})
 	if r.End.Op == plan.Delete.String() && r.End.Outcome == plan.Applied.String() {
-		remember(led, r.End.Addr.in(cluster), func(m *plan.Remembered) { m.Created, m.Secrets = false, map[string]string{} })
+		remember(led, r.End.Addr.in(cluster), func(m *plan.Remembered) { m.ID, m.Created, m.Secrets = "", false, map[string]string{} })
 	}
 }
