@@ -43,7 +43,6 @@ var azure = service{
 	codes: serviceCodes{
 		metroCluster:  65537506,
 		taken:         65537500,
-		elsewhere:     65537505,
 		stillThere:    65537547,
 		notConfigured: 65537120,
 		nothing:       65537541,
@@ -98,6 +97,9 @@ func (azureRules) create(c *Cluster, w *write, m *cloudKMS) *apiError {
 	}
 	if c.anyNodeOutOfQuorum() {
 		return c.code(65537518)
+	}
+	if c.version.before(since(18)) && c.keysElsewhere(m.SVM) { // later, they may be migrated
+		return c.code(65537505)
 	}
 	m.authenticate(w.body)
 	return nil

@@ -11,18 +11,6 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 )
 
-const hourlong = `{"jobs":{"duration":"1h"}}`
-
-// answer is the status of an answer and its text, without the UUIDs of jobs.
-func (k *caller) answer(method, path, body string) string {
-	k.t.Helper()
-	status, o := k.call(method, path, body)
-	if _, ok := o.get("job"); ok {
-		o = object{{"job", "…"}}
-	}
-	return fmt.Sprint(status, " ", string(appendJSON(nil, o)))
-}
-
 // The world of the contract is taken literally, volumes and all.
 func TestWorldOfClouds(t *testing.T) {
 	k := newCaller(t, Config{SVMs: []string{"vs_hr"}})
@@ -31,12 +19,11 @@ func TestWorldOfClouds(t *testing.T) {
 		t.Error("the vault is reachable")
 	}
 	for world, want := range map[string]string{
-		`{"azure":{"s":{"kek":"lost"}}}`:                   `azure: s: kek: "lost" is not one of available, not_created, disabled, missing`,
-		`{"gcp":{"s":{"failing":{"node1":["all"]}}}}`:      `gcp: s: failing: node1: "all" is not one of service, ekmip, kek, rekey, restore`,
-		`{"azure":{"s":{"state_flag":"cluster"}}}`:         `azure: s: state_flag: "cluster" is not one of available, cluster_state`,
-		`{"key_stores":{"s":"gone"}}`:                      `key_stores: s: "gone" is not one of active, mixed, svm_kek_rekey, blocked, switching, initializing, disabling`,
-		`{"aws":{"s":{"reached":true}}}`:                   `world: json: unknown field "reached"`,
-		`{"barbican":{"s":{"authentication_keys":"one"}}}`: `world: json: cannot unmarshal string into Go struct field Cloud.barbican.authentication_keys of type int`,
+		`{"azure":{"s":{"kek":"lost"}}}`:              `azure: s: kek: "lost" is not one of available, not_created, disabled, missing`,
+		`{"gcp":{"s":{"failing":{"node1":["all"]}}}}`: `gcp: s: failing: node1: "all" is not one of service, ekmip, kek, rekey, restore`,
+		`{"azure":{"s":{"state_flag":"cluster"}}}`:    `azure: s: state_flag: "cluster" is not one of available, cluster_state`,
+		`{"key_stores":{"s":"gone"}}`:                 `key_stores: s: "gone" is not one of active, mixed, svm_kek_rekey, blocked, switching, initializing, disabling`,
+		`{"aws":{"s":{"reached":true}}}`:              `world: json: unknown field "reached"`,
 	} {
 		if err := k.c.Set(world); err == nil || err.Error() != want {
 			t.Errorf("%s\n got %v\nwant %s", world, err, want)
@@ -186,6 +173,34 @@ func TestLostCloudKey(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Without its health policy ONTAP leaves the volumes alone.
+func TestVolumesStayOnline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newCaller(t, Config{})
+		k.world(`{"volumes":{"svm1":{"encrypted":2}}}`)
+		azure := k.post(security+"azure-key-vaults", azureSVM)
+		k.must("PATCH", security+"key-manager-configs", `{"health_monitor_policy":{"akv":{"manage_volume_offline":false}}}`)
+		k.world(`{"azure":{"svm1":{"kek":"missing"}}}`)
+		time.Sleep(2 * time.Hour)
+		k.must("GET", azure, "")
+		if m := k.c.state.CloudKMS[0]; m.VolumesOffline != 0 || m.KeyLost == nil {
+			t.Errorf("%d volumes offline, lost at %v", m.VolumesOffline, m.KeyLost)
+		}
+	})
+}
+
+// Keys that are still with the cluster: until 9.17 no vault can be set up, since then it
+// can, to migrate them to it.
+func TestVaultForKeysOfTheCluster(t *testing.T) {
+	for ontap, want := range map[string]string{"9.17.1": "400 65537505", "9.18.1": "202"} {
+		k := newCaller(t, Config{ONTAP: ontap})
+		k.world(`{"volumes":{"svm1":{"encrypted":1,"keys_in":"cluster"}}}`)
+		if got := k.code("POST", security+"azure-key-vaults", azureSVM); got != want {
+			t.Errorf("%s: got %s, want %s", ontap, got, want)
+		}
 	}
 }
 
@@ -384,6 +399,9 @@ func TestCloudStateIsRestoredExactly(t *testing.T) {
 		k.must("POST", azure+"/rekey-external", nextKey)
 		_, before := k.text("GET", "/sim/state", "")
 		other := newCaller(t, Config{ONTAP: "9.17.1", Seed: 9})
+		if status, text := other.text("PUT", "/sim/state", strings.Replace(before, `"akv"`, `"xyz"`, 1)); status != 400 || !strings.HasSuffix(text, `\"xyz\" is not a service"}`) {
+			t.Errorf("a state with an unknown service: got %d %s", status, text)
+		}
 		if status, text := other.text("PUT", "/sim/state", before); status != 200 {
 			t.Fatal(text)
 		}
@@ -426,4 +444,49 @@ func TestCloudCounters(t *testing.T) {
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// FuzzCloudBody sends any body: it is taken, and then shows nothing secret, or refused with a
+// code, and then nothing has changed.
+func FuzzCloudBody(f *testing.F) {
+	for _, body := range []string{azureSVM, awsSVM, gcpSVM, stackSVM, nextKey, `{"client_secret":null}`, `{"proxy_password":"\u0000"}`, `{"svm":{}}`, `[]`} {
+		for resource := range uint8(4) {
+			f.Add(resource, "POST", body)
+			f.Add(resource, "PATCH", body)
+		}
+	}
+	f.Fuzz(func(t *testing.T, resource uint8, method, body string) {
+		if method != "POST" && method != "PATCH" || body == "" {
+			return
+		}
+		k := newCaller(t, Config{ONTAP: "9.17.1", SVMs: []string{"svm1", "svm2", "svm3", "svm4"}})
+		k.world(`{"jobs":{"duration":"0s"}}`)
+		bodies := []string{azureSVM, awsSVM, gcpSVM, stackSVM}
+		s := services[resource%4]
+		svm := fmt.Sprint("svm", resource%4+1)
+		path := "/api/" + s.path
+		if method == "PATCH" {
+			path = k.post(path, strings.Replace(bodies[resource%4], "svm1", svm, 1))
+		}
+		before := k.c.state.CloudKMS
+		want, _ := json.Marshal(before)
+		status, o := k.call(method, path+waiting, body)
+		if status < 300 {
+			_, shown := k.text("GET", "/api/"+s.path+"?fields=**", "")
+			for _, m := range k.c.state.CloudKMS {
+				for name, secret := range m.Secrets {
+					if len(secret) > 40 && strings.Contains(shown, secret) {
+						t.Errorf("%s is shown", name)
+					}
+				}
+			}
+			return
+		}
+		if code, ok := o.text("error.code"); !ok || code == "" {
+			t.Errorf("%d without a code", status)
+		}
+		if got, _ := json.Marshal(k.c.state.CloudKMS); string(got) != string(want) {
+			t.Errorf("refused, and changed: %s", gocmp.Diff(string(want), string(got)))
+		}
+	})
 }

@@ -34,7 +34,7 @@ func (s *service) actionKind(a keyAction) *kind {
 		path:   s.path + "/{uuid}/" + a.name,
 		since:  a.since,
 		fields: a.fields,
-		async:  func(*Cluster, string, map[string]bool) bool { return true },
+		async:  always,
 		create: func(c *Cluster, w *write) (effect, *apiError) {
 			m, err := s.configuration(c, w)
 			if err != nil {
@@ -101,7 +101,7 @@ func (s *service) rekey(c *Cluster, m *cloudKMS, r *rekeying, done func()) (effe
 	}
 	return effect{
 		contact: func() *apiError {
-			if r.failed != 0 && c.lost(m) {
+			if r.failed != 0 && (c.lost(m) || c.storeState(m) == "blocked") {
 				return c.code(r.failed)
 			}
 			return nil
@@ -133,7 +133,7 @@ func (s *service) refuseRekey(c *Cluster, m *cloudKMS, r *rekeying) *apiError {
 		return c.code(r.inactive)
 	case !m.Enabled:
 		return c.code(s.codes.notConfigured)
-	case m.SVM != "" && v.Encrypted > 0 && v.KeysIn == "cluster":
+	case c.keysElsewhere(m.SVM):
 		return c.code(65537547)
 	case state == "switching":
 		return c.code(65537610)

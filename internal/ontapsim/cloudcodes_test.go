@@ -257,8 +257,8 @@ func TestCallsOfTheCodesWork(t *testing.T) {
 	}
 }
 
-// nowhere are the rows that are the same for all that rekeys.
-func nowhere() []provocation {
+// rekeyWorlds are the rows that are the same for everything that rekeys.
+func rekeyWorlds() []provocation {
 	var out []provocation
 	for _, table := range slices.Sorted(maps.Keys(working)) {
 		if !strings.Contains(table, "rekey") {
@@ -273,7 +273,7 @@ func nowhere() []provocation {
 	return out
 }
 
-var cloudWorlds = append(nowhere(), []provocation{
+var cloudWorlds = append(rekeyWorlds(), []provocation{
 	{table: "POST azure-key-vaults", code: 65537500, more: having("azure")},
 	{table: "POST azure-key-vaults", code: 65537505, world: `{"volumes":{"svm1":{"encrypted":1,"keys_in":"cluster"}}}`},
 	{table: "POST azure-key-vaults", code: 65537506, world: `{"metrocluster":{}}`},

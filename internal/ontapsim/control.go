@@ -110,6 +110,9 @@ func (c *Cluster) putState(text []byte) error {
 	if s.ONTAP != c.version.String() {
 		return fmt.Errorf("the state is of ONTAP %s, the cluster runs %s", s.ONTAP, c.version)
 	}
+	if err := checkServices(s.CloudKMS); err != nil {
+		return err
+	}
 	s.sort()
 	c.state = s
 	c.epoch++

@@ -2,6 +2,7 @@ package ontapsim
 
 import (
 	"cmp"
+	"iter"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,19 +25,27 @@ const (
 
 // keyStores is every configuration of the cluster and its SVMs, by UUID.
 func (c *Cluster) keyStores() []*keyStore {
-	var out []*keyStore
-	for _, m := range c.state.KeyManagers {
-		typ := onboardStore
-		if m.External != nil {
-			typ = externalStore
+	return slices.SortedFunc(c.eachStore(), func(a, b *keyStore) int { return cmp.Compare(a.id(), b.id()) })
+}
+
+// eachStore is the same in no order to rely on.
+func (c *Cluster) eachStore() iter.Seq[*keyStore] {
+	return func(yield func(*keyStore) bool) {
+		for _, m := range c.state.KeyManagers {
+			typ := onboardStore
+			if m.External != nil {
+				typ = externalStore
+			}
+			if !yield(&keyStore{m, typ, m.Name, &m.Enabled}) {
+				return
+			}
 		}
-		out = append(out, &keyStore{m, typ, m.Name, &m.Enabled})
+		for _, m := range c.state.CloudKMS {
+			if !yield(&keyStore{m, m.Service, m.Name, &m.Enabled}) {
+				return
+			}
+		}
 	}
-	for _, m := range c.state.CloudKMS {
-		out = append(out, &keyStore{m, m.Service, m.Name, &m.Enabled})
-	}
-	slices.SortFunc(out, func(a, b *keyStore) int { return cmp.Compare(a.id(), b.id()) })
-	return out
 }
 
 // keyStore is the configuration with a UUID; nil when there is none.
@@ -65,9 +74,10 @@ func (c *Cluster) hasStore(svm, name string) bool {
 }
 
 func (c *Cluster) someStore(is func(*keyStore) bool) *keyStore {
-	all := c.keyStores()
-	if i := slices.IndexFunc(all, is); i >= 0 {
-		return all[i]
+	for s := range c.eachStore() {
+		if is(s) {
+			return s
+		}
 	}
 	return nil
 }
