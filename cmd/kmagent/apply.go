@@ -66,7 +66,7 @@ func (a *applier) run(ctx context.Context, want *desired.State) error {
 		return err
 	}
 	defer store.Close()
-	passes, closeAll := a.look(ctx, want, a.orders, a.writing(store, a.progress))
+	passes, closeAll := a.look(ctx, want, a.orders, a.wiring(len(want.Clusters)).writing(store, a.progress))
 	defer closeAll()
 	if err := plan.Text(a.out, plansOf(passes), colour(a.out)); err != nil {
 		return &exit{exitError, fmt.Errorf("write the plan: %w", err)}

@@ -110,30 +110,29 @@ func (w *wiring) credentials(auth desired.Auth) func(context.Context) (ontap.Cre
 	}
 }
 
-// readOnly opens a cluster for looking: nothing can be sent, and nothing is written to the
-// state, so it may run beside the service.
-func (c *common) readOnly(spec desired.Cluster) (agent.Edges, error) {
-	w := c.wiring(1)
-	client, err := w.client(spec)
-	if err != nil {
-		return agent.Edges{}, err
+// reading returns what opens clusters for looking: nothing can be sent, and nothing is
+// written to the state, so it may run beside the service.
+func (w *wiring) reading(stateDir string) func(desired.Cluster) (agent.Edges, error) {
+	return func(spec desired.Cluster) (agent.Edges, error) {
+		led, err := state.Read(stateDir, spec.Name)
+		if err != nil {
+			return agent.Edges{}, &agent.MemoryError{Err: err}
+		}
+		key, err := state.ReadKey(stateDir)
+		if err != nil {
+			return agent.Edges{}, &agent.MemoryError{Err: err}
+		}
+		client, err := w.client(spec)
+		if err != nil {
+			return agent.Edges{}, err
+		}
+		return agent.Edges{
+			Reader: live.NewReader(spec.Name, client, w.conns),
+			Actor:  actor{&apply.Runner{Secrets: w.secrets, Key: key}},
+			Memory: recollection{led},
+			Close:  func() error { client.CloseIdle(); return nil },
+		}, nil
 	}
-	led, err := state.Read(c.stateDir, spec.Name)
-	if err != nil {
-		client.CloseIdle()
-		return agent.Edges{}, &agent.MemoryError{Err: err}
-	}
-	key, err := state.ReadKey(c.stateDir)
-	if err != nil {
-		client.CloseIdle()
-		return agent.Edges{}, &agent.MemoryError{Err: err}
-	}
-	return agent.Edges{
-		Reader: live.NewReader(spec.Name, client, w.conns),
-		Actor:  actor{&apply.Runner{Secrets: w.secrets, Key: key}},
-		Memory: recollection{led},
-		Close:  func() error { client.CloseIdle(); return nil },
-	}, nil
 }
 
 // A recollection is a ledger that was read and is not written.
@@ -147,10 +146,6 @@ func (recollection) Adopt([]plan.Adoption, time.Time) error { return errReadOnly
 var errReadOnly = fmt.Errorf("the state was opened for reading")
 
 // writing returns what opens clusters for writing, under a state that this process holds.
-func (c *common) writing(store *state.Store, done func(plan.Result)) func(desired.Cluster) (agent.Edges, error) {
-	return c.wiring(1).writing(store, done)
-}
-
 func (w *wiring) writing(store *state.Store, done func(plan.Result)) func(desired.Cluster) (agent.Edges, error) {
 	return func(spec desired.Cluster) (agent.Edges, error) {
 		client, err := w.client(spec)
@@ -160,14 +155,26 @@ func (w *wiring) writing(store *state.Store, done func(plan.Result)) func(desire
 		e := agent.Edges{Reader: live.NewReader(spec.Name, client, w.conns), Again: client.ResetCredentials}
 		runner := &apply.Runner{Writer: client, Secrets: w.secrets, Key: store.Key(), Done: done}
 		e.Actor = actor{runner}
-		book, err := store.Book(spec.Name)
-		if err != nil {
-			e.MemoryErr = err
-			e.Close = func() error { client.CloseIdle(); return nil }
-			return e, nil
+		var book *state.Book
+		e.Reopen = func() (agent.Memory, error) {
+			if book != nil {
+				book.Close() // it failed before; what it says now is no news
+			}
+			var err error
+			if book, err = store.Book(spec.Name); err != nil {
+				return nil, err
+			}
+			runner.Journal = book
+			return book, nil
 		}
-		runner.Journal, e.Memory = book, book
-		e.Close = func() error { client.CloseIdle(); return book.Close() }
+		e.Memory, e.MemoryErr = e.Reopen()
+		e.Close = func() error {
+			client.CloseIdle()
+			if book == nil {
+				return nil
+			}
+			return book.Close()
+		}
 		return e, nil
 	}
 }

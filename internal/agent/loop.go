@@ -41,6 +41,8 @@ type Edges struct {
 	Memory Memory // nil with MemoryErr
 	// MemoryErr says why nothing can be remembered. Then nothing is written either.
 	MemoryErr error
+	// Reopen makes Memory and MemoryErr anew, after either failed; may be nil.
+	Reopen func() (Memory, error)
 	// Again is called when the file was read anew: what had been given up, such as a refused
 	// password, may be tried again; may be nil.
 	Again func()

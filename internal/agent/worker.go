@@ -144,12 +144,23 @@ func (w *worker) close() {
 	w.loop = nil
 }
 
+// reopenMemory tries to open the journal again, for the next pass. The way to the cluster
+// stays: a new one would forget that the cluster refused a password.
+func (w *worker) reopenMemory() {
+	if w.loop == nil || w.loop.Edges.Reopen == nil {
+		w.close()
+		return
+	}
+	e := &w.loop.Edges
+	e.Memory, e.MemoryErr = e.Reopen()
+}
+
 // rest says how long to wait before the next pass: soon after a change, longer and longer
 // after failures, an interval otherwise.
 func (w *worker) rest(p Pass, spec desired.Cluster) time.Duration {
 	err := p.Failure()
 	if forgetful(err) != nil || w.loop != nil && w.loop.Edges.MemoryErr != nil {
-		w.close() // a new attempt to open the journal comes with the next pass
+		w.reopenMemory()
 	}
 	switch {
 	case err != nil:

@@ -123,10 +123,15 @@ func (r *Reader) fetch(ctx context.Context, health bool, kinds []*resource.Kind)
 		reads = append(reads, r.readSelf)
 	}
 	reads = append(reads, r.versioned(assumed, health, kinds)...)
+	first := r.version.IsZero()
 	if fresh, err = r.all(ctx, reads); err != nil {
+		if first && r.nodes.raw == nil {
+			// The nodes may say that the assumption was wrong, and this is what it failed of:
+			// the next pass knows.
+			update(ctx, r.get, &r.nodes, nodesCall, decodeNode)
+		}
 		return false, err
 	}
-	first := r.version.IsZero()
 	if r.version = r.oldest(); r.version == assumed {
 		return fresh || first, nil
 	}
