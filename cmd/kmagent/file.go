@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"kmagent/internal/desired"
 	"kmagent/internal/watch"
@@ -19,6 +20,9 @@ func (c *common) load() (*desired.State, error) {
 		return nil, &exit{exitInvalid, nil}
 	}
 	state, err := desired.Parse(c.file, snap.Text)
+	if err == nil {
+		err = state.Expired(time.Now())
+	}
 	if err != nil {
 		fmt.Fprintln(c.err, err)
 		return nil, &exit{exitInvalid, nil}
@@ -49,7 +53,7 @@ func (c *common) selected(s *desired.State) (*desired.State, error) {
 	if len(c.clusters) == 0 {
 		return s, nil
 	}
-	out := &desired.State{Digest: s.Digest}
+	out := &desired.State{Digest: s.Digest, Warnings: s.Warnings, Ignores: s.Ignores}
 	for _, name := range c.clusters {
 		i := slices.IndexFunc(s.Clusters, func(k desired.Cluster) bool { return k.Name == name })
 		if i < 0 {

@@ -184,9 +184,16 @@ func (d *service) loadedFile(rev agent.Revision) {
 
 func (d *service) lastLoad(rev agent.Revision, state *metrics.SourceState) {
 	d.goodAt = rev.At
-	state.Loaded = rev.At
+	state.Loaded, state.Warnings = rev.At, len(rev.State.Warnings)
 	d.metrics.Fetched(metrics.FetchSuccess, rev.At)
 	d.log.Info("desired state in use", "event", "desired.applied", "revision", rev.Digest, "clusters", len(rev.State.Clusters))
+	for i, w := range rev.State.Warnings {
+		if i == maxFaults {
+			d.log.Warn("more warnings", "event", "desired.doubtful", "warnings", len(rev.State.Warnings)-i)
+			break
+		}
+		d.log.Warn("desired state doubtful", "event", "desired.doubtful", "rule", w.Rule, "err", plan.Safe(w.Error()))
+	}
 }
 
 // maxFaults is how many faults of one file go to the log.

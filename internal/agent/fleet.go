@@ -76,7 +76,11 @@ func (f *Fleet) take(ctx context.Context, src Source) {
 	text, digest, err := src.Latest()
 	rev := Revision{State: f.state, Digest: digest, At: time.Now(), Err: err}
 	if err == nil {
-		if s, perr := desired.Parse(f.Name, text); perr == nil {
+		s, perr := desired.Parse(f.Name, text)
+		if perr == nil {
+			perr = s.Expired(rev.At)
+		}
+		if perr == nil {
 			rev.State = s
 		} else {
 			rev.Err = perr

@@ -19,15 +19,18 @@ type settings struct {
 // settingKeys are the keys of defaults, and of a cluster too.
 var settingKeys = []string{"tls", "auth", "interval", "health_interval", "mode", "policy"}
 
-// root reads the document.
-func (d *decoder) root(n *node) []Cluster {
+// root reads the document: its clusters, and the rules that it ignores.
+func (d *decoder) root(n *node) ([]Cluster, []Ignore) {
 	p := place{node: n}
-	keys, ok := d.keys(p, "version", "defaults", "clusters")
+	keys, ok := d.keys(p, "version", "rules", "defaults", "clusters")
 	if !ok {
-		return nil
+		return nil, nil
 	}
 	d.version(p, keys)
 	base := settings{cluster: Cluster{Policy: Policy{MaxDeletes: 1}}}
+	if v, ok := keys["rules"]; ok {
+		base.cluster.Ignores = d.ignores(v)
+	}
 	if defaults, ok := keys["defaults"]; ok {
 		if under, ok := d.keys(defaults, settingKeys...); ok {
 			d.settings(under, &base)
@@ -35,9 +38,9 @@ func (d *decoder) root(n *node) []Cluster {
 	}
 	clusters, ok := d.need(p, keys, "clusters", "the list of the clusters to manage")
 	if !ok {
-		return nil
+		return nil, nil
 	}
-	return d.clusters(clusters, base)
+	return d.clusters(clusters, base), base.cluster.Ignores
 }
 
 func (d *decoder) version(p place, keys map[string]place) {

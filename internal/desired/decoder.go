@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kmagent/internal/resource"
+	"kmagent/internal/rules"
 	"kmagent/internal/secret"
 )
 
@@ -255,7 +256,7 @@ func (d *decoder) ref(p place) (secret.Ref, bool) {
 	}
 	r, err := secret.ParseRef(p.text)
 	if p.kind != scalar || err != nil {
-		d.wrong(p, "%v", secret.ErrNotRef)
+		d.breaks(rules.KM070, p, "%v", secret.ErrNotRef)
 		return secret.Ref{}, false
 	}
 	return r, true
@@ -283,7 +284,7 @@ func (d *decoder) norm(p place, f *resource.Field, s string) (string, bool) {
 	}
 	n, err := f.Norm(s)
 	if err != nil {
-		d.wrong(p, "%s: %v", p.echo(), err)
+		d.breaks(ruleOfForm(f), p, "%s: %v", p.echo(), err)
 		return "", false
 	}
 	return n, true

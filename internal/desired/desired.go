@@ -1,8 +1,9 @@
 // Package desired turns the bytes of a desired-state file into wanted objects, or into
 // every fault of the file at once, each with its place, its path and a remedy. What the
-// file may say of a kind comes from the tables of package resource; no kind is known here
-// by name, except to the rules between fields in rules.go. The package opens no file,
-// resolves no secret, asks no cluster and never returns objects beside an error.
+// file may say of a kind comes from the tables of package resource, how fields and objects
+// go together from package rules; no kind is known here by name, except where rules.go
+// names the rule that a table's limit is. The package opens no file, resolves no secret,
+// asks no cluster and never returns objects beside an error.
 //
 // A file is hostile until it is read: its size, the work that reading it takes, and what a
 // message repeats of it are bounded, and text from a secret's place is never repeated.
@@ -22,6 +23,8 @@ import (
 type State struct {
 	Digest   string    // SHA-256 of the document's bytes, as 64 hex digits
 	Clusters []Cluster // in the order of the file; names and endpoints are unique
+	Warnings Faults    // what is doubtful in it, in file order; nothing of it keeps the file from being used
+	Ignores  []Ignore  // the rules whose warnings it does not want; see [State.Expired]
 }
 
 // A Cluster is what the file says of one cluster, with the file's defaults filled in.
@@ -36,6 +39,7 @@ type Cluster struct {
 	Mode           Mode
 	Policy         Policy
 	Objects        []*resource.Object // by their place in the file; addresses are unique
+	Ignores        []Ignore           // the file's
 	Source         resource.Pos
 }
 
@@ -97,10 +101,10 @@ func Parse(name string, text []byte) (*State, error) {
 		return nil, log.faults()
 	}
 	d := &decoder{faultLog: log}
-	clusters := d.root(root)
+	clusters, ignores := d.root(root)
 	if faults := log.faults(); faults != nil {
 		return nil, faults
 	}
 	sum := sha256.Sum256(text)
-	return &State{Digest: hex.EncodeToString(sum[:]), Clusters: clusters}, nil
+	return &State{Digest: hex.EncodeToString(sum[:]), Clusters: clusters, Warnings: d.remarks(ignores), Ignores: ignores}, nil
 }

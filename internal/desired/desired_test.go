@@ -75,7 +75,7 @@ func TestSurprises(t *testing.T) {
 		{server("timeout: !!str 30"), "f:7:10: YAML tags (!!int, !name) are not used; write the value alone", "a tag"},
 		{server("timeout: " + "x" + strings.Repeat("é", 60)), `f:7:10: TIMEOUT: "x` + strings.Repeat("é", 31) + `"… is not a decimal integer; write digits alone, such as 30`, "a quotation is cut between characters"},
 		{server("secondary_key_servers: ks2"), "f:7:24: SECONDARY: must be a list ([a, b]), not a single value", "one is a list too"},
-		{server("secondary_key_servers: ['ks2:5696']"), `f:7:25: SECONDARY[0]: "ks2:5696": a secondary key server has no port: it uses its primary's`, "a port"},
+		{server("secondary_key_servers: ['ks2:5696']"), `f:7:25: SECONDARY[0]: "ks2:5696": a secondary key server has no port: it uses its primary's [KM003]`, "a port"},
 		{server("secondary_key_servers: [~]"), `f:7:25: SECONDARY[0]: has no value; write a single value, or leave it out`, "nothing in a list"},
 		{around("    key_managers: [{state: absent, external: {client_certificate: 1CD8A442-86d1-11e0-ae1c-123478563412}}]\n"), `f:6:67: clusters[0].key_managers[0].external.client_certificate: is a UUID; write {uuid: "1CD8A442-86d1-11e0-ae1c-123478563412"}`, "no certificate has such a name"},
 		{around("    key_managers: [{state: absent, external: {client_certificate: {}}}]\n"), `f:6:67: clusters[0].key_managers[0].external.client_certificate: must have exactly one of [name uuid]`, "a link to nothing"},

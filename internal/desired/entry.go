@@ -29,7 +29,7 @@ const (
 // sections reads the lists of objects of a cluster, in file order.
 func (d *decoder) sections(cluster string, keys map[string]place) []*resource.Object {
 	seen := map[resource.Addr]*entry{}
-	var objects []*resource.Object
+	var entries []*entry
 	for _, section := range resource.Sections() {
 		p, ok := keys[section]
 		if !ok || !d.is(p, list) {
@@ -46,10 +46,15 @@ func (d *decoder) sections(cluster string, keys map[string]place) []*resource.Ob
 				continue
 			}
 			seen[e.object.Addr] = e
-			objects = append(objects, e.object)
+			entries = append(entries, e)
 		}
 	}
-	slices.SortStableFunc(objects, func(a, b *resource.Object) int { return comparePos(a.Source, b.Source) })
+	slices.SortStableFunc(entries, func(a, b *entry) int { return comparePos(a.object.Source, b.object.Source) })
+	d.scopeRules(entries)
+	var objects []*resource.Object
+	for _, e := range entries {
+		objects = append(objects, e.object)
+	}
 	return objects
 }
 
@@ -69,7 +74,9 @@ func (d *decoder) entry(p place, cluster string, kinds []*resource.Kind) (*entry
 		_, e.object.Absent = d.word(state, absent)
 	}
 	ok = d.scope(e, common)
-	return e, d.fill(e) && ok
+	ok = d.fill(e) && ok
+	d.objectRules(e)
+	return e, ok
 }
 
 // kindOf tells which of the kinds of a section an entry is of.
@@ -125,7 +132,7 @@ func (d *decoder) scope(e *entry, common map[string]place) bool {
 	p, ok := common[svmKey]
 	if !ok {
 		if k.Scopes&resource.ClusterScope == 0 {
-			d.missing(e.place, svmKey, "an object of this kind belongs to an SVM")
+			d.breaks(ruleOfScope(k), e.in(svmKey, e.node), "missing: an object of this kind belongs to an SVM")
 			return false
 		}
 		return true
@@ -223,17 +230,18 @@ func (d *decoder) fill(e *entry) bool {
 			if f.Flags.Has(resource.Required) && (!o.Absent || isIdentity) {
 				d.missing(e.place, f.Name, f.Doc)
 			}
-			ok = ok && !isIdentity
+			ok = ok && (!isIdentity || !f.Flags.Has(resource.Required))
 			continue
 		}
+		o.At[i] = p.pos
 		v, valid := d.value(e, i)
 		if !valid {
 			ok = ok && !isIdentity
 			continue
 		}
-		o.Values[i], o.At[i] = v, p.pos
+		o.Values[i] = v
 		if isIdentity {
-			o.Addr.Name = v.Str()
+			o.Addr.Name = o.Kind.Named(v.Str())
 		}
 	}
 	if i := o.Kind.Children(); i >= 0 && e.fields[i].node != nil {
@@ -242,7 +250,6 @@ func (d *decoder) fill(e *entry) bool {
 			o.Children = append(o.Children, c.object)
 		}
 	}
-	d.rules(e)
 	return ok
 }
 
@@ -287,7 +294,7 @@ func (e *entry) identity() place {
 func (d *decoder) sameObject(e, first *entry) {
 	k := e.object.Kind
 	if k.Identity != "" {
-		d.wrong(e.identity(), "same %s as line %d (%s)", k.Identity, first.identity().pos.Line, e.object.Addr.Name)
+		d.breaks(ruleOfSame(k), e.identity(), "same %s as line %d (%s)", k.Identity, first.identity().pos.Line, e.object.Addr.Name)
 		return
 	}
 	scope := "the cluster"

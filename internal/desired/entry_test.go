@@ -45,7 +45,7 @@ func TestEntryOfAnyKind(t *testing.T) {
 	for _, c := range []struct{ text, want, why string }{
 		{"{svm: v, azure: {name: abc}}", "", "an SVM's"},
 		{"{store: {}}", "", "a cluster's"},
-		{"{azure: {name: abc}}", "f:1:1: vaults[0].svm: missing: an object of this kind belongs to an SVM", "an SVM's without one"},
+		{"{azure: {name: abc}}", "f:1:1: vaults[0].svm: missing: an object of this kind belongs to an SVM [KM011]", "an SVM's without one"},
 		{"{svm: v, store: {}}", "f:1:7: vaults[0].svm: an object of this kind belongs to the cluster; leave svm out", "a cluster's with an SVM"},
 		{"{svm: [], azure: {name: abc}}", "f:1:7: vaults[0].svm: must be a single value, not a list ([a, b])", "no name of an SVM"},
 		{"{svm: v}", "f:1:1: vaults[0]: must have exactly one of [azure store], with {} if there is nothing to say of it", "of no kind"},

@@ -9,7 +9,7 @@ import (
 )
 
 // FuzzParse: faults or a state, never both or neither; a state is the same with other line
-// ends; faults are in order, on one line each, and have a place.
+// ends; faults and warnings are in order, on one line each, and have a place.
 func FuzzParse(f *testing.F) {
 	for _, dir := range []string{"good", "bad"} {
 		for _, text := range testdata(f, dir) {
@@ -25,6 +25,7 @@ func FuzzParse(f *testing.F) {
 			checkFaults(t, err)
 			return
 		}
+		checkFaults(t, state.Warnings)
 		unix := bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
 		dos, err := Parse("f", bytes.ReplaceAll(unix, []byte("\n"), []byte("\r\n")))
 		if err != nil {

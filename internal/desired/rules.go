@@ -1,81 +1,98 @@
 package desired
 
 import (
+	"fmt"
 	"slices"
 
 	"kmagent/internal/resource"
+	"kmagent/internal/rules"
 )
 
-// rules checks what the tables cannot say: how the fields of one object, and of its
-// children, go together (ONTAP REST reference, key-servers).
-func (d *decoder) rules(e *entry) {
-	switch e.object.Kind {
-	case resource.KeyServer:
-		d.credentials(e)
-		d.ownSecondary(e)
-	case resource.External:
-		d.clusterPolicy(e)
-		d.primarySecondary(e)
+// breaks reports that the value at p breaks a rule.
+func (d *decoder) breaks(rule rules.ID, p place, format string, args ...any) {
+	d.add(Fault{Pos: p.pos, Path: p.path, Message: fmt.Sprintf(format, args...), Rule: rule})
+}
+
+// objectRules checks how the fields of an entry, and of its children, go together.
+func (d *decoder) objectRules(e *entry) {
+	for _, f := range rules.Object(e.object) {
+		d.finding(f, e)
 	}
 }
 
-// written returns the place of the named field, if the file has it.
-func (e *entry) written(field string) (place, bool) {
-	p := e.fields[e.object.Kind.Index(field)]
-	return p, p.node != nil
+// scopeRules checks how the entries of a cluster go together. Those whose address is not
+// known are not among them.
+func (d *decoder) scopeRules(entries []*entry) {
+	objects := make([]*resource.Object, len(entries))
+	of := make(map[*resource.Object]*entry, len(entries))
+	for i, e := range entries {
+		objects[i] = e.object
+		of[e.object] = e
+	}
+	for _, f := range rules.Scopes(objects) {
+		d.finding(f, of[f.Object])
+	}
 }
 
-// credentials wants a user and a password together (codes 65536845 and 65536846).
-func (d *decoder) credentials(e *entry) {
-	user, hasUser := e.written("username")
-	password, hasPassword := e.written("password")
+// finding reports a breach in the entry, or in a child of it, at its place.
+func (d *decoder) finding(f rules.Finding, e *entry) {
+	if i := slices.IndexFunc(e.children, func(c *entry) bool { return c.object == f.Object }); i >= 0 {
+		e = e.children[i]
+	}
+	p := e.place
+	if i := e.object.Kind.Index(f.Field); i >= 0 && e.fields[i].node != nil {
+		p = e.fields[i]
+	}
+	if f.Item >= 0 {
+		p = p.at(f.Item)
+	}
+	d.breaks(f.Rule, p, "%s", f.Message)
+}
+
+// The rules that a table says itself. They are known by the names of their fields.
+
+// ruleOfLength is the rule that a list, or a text, with more members than the table lets it
+// have breaks; empty if there is none.
+func ruleOfLength(f *resource.Field) rules.ID {
 	switch {
-	case hasUser && !hasPassword:
-		d.wrong(user, "a username needs a password beside it")
-	case hasPassword && !hasUser:
-		d.wrong(password, "a password needs a username beside it")
+	case f.To == resource.KeyServer:
+		return rules.KM001
+	case f.Name == secondaries:
+		return rules.KM002
 	}
+	return ""
 }
 
-// ownSecondary refuses a secondary that is its own primary (code 65538407).
-func (d *decoder) ownSecondary(e *entry) {
-	host := resource.HostOf(e.object.Value("server").Str())
-	d.secondaries(e, func(p place, secondary string) {
-		if secondary == host {
-			d.wrong(p, "the server is its own secondary; take it out")
-		}
-	})
+// ruleOfForm is the rule that a value of another form than the table's breaks.
+func ruleOfForm(f *resource.Field) rules.ID {
+	if f.Name == secondaries {
+		return rules.KM003
+	}
+	return ""
 }
 
-// primarySecondary refuses a secondary that is another primary of the same key manager
-// (code 65538502).
-func (d *decoder) primarySecondary(e *entry) {
-	for _, c := range e.children {
-		own := resource.HostOf(c.object.Value("server").Str())
-		d.secondaries(c, func(p place, secondary string) {
-			i := slices.IndexFunc(e.children, func(other *entry) bool {
-				return resource.HostOf(other.object.Value("server").Str()) == secondary
-			})
-			if i >= 0 && secondary != own {
-				primary, _ := e.children[i].written("server")
-				d.wrong(p, "is a primary at line %d; a server is a primary or a secondary, not both", primary.pos.Line)
-			}
-		})
+// ruleOfRepeat is the rule that a list with the same member twice breaks.
+func ruleOfRepeat(f *resource.Field) rules.ID {
+	if f.Name == secondaries {
+		return rules.KM004
 	}
+	return ""
 }
 
-// secondaries calls check for each secondary of a key server.
-func (d *decoder) secondaries(e *entry, check func(place, string)) {
-	const field = "secondary_key_servers"
-	p, _ := e.written(field)
-	for n, secondary := range e.object.Value(field).Strings() {
-		check(p.at(n), secondary)
+// ruleOfSame is the rule that two objects of that kind with one address break.
+func ruleOfSame(k *resource.Kind) rules.ID {
+	if k == resource.KeyServer {
+		return rules.KM004
 	}
+	return ""
 }
 
-// clusterPolicy refuses a policy at cluster scope (code 65538120).
-func (d *decoder) clusterPolicy(e *entry) {
-	if p, ok := e.written("policy"); ok && e.object.Addr.SVM == "" {
-		d.wrong(p, "only the key manager of an SVM has a policy; name the svm, or leave it out")
+// ruleOfScope is the rule that an object of that kind without an SVM breaks.
+func ruleOfScope(k *resource.Kind) rules.ID {
+	if k.Section != "" && k.Scopes == resource.SVMScope {
+		return rules.KM011
 	}
+	return ""
 }
+
+const secondaries = "secondary_key_servers"

@@ -89,11 +89,16 @@ func (d *decoder) within(p place, f *resource.Field, n int, what string) bool {
 	if high == 0 {
 		high = math.MaxInt64
 	}
-	if low, n := max(low, 0), int64(n); n < low || n > high {
+	low, many := max(low, 0), int64(n)
+	switch {
+	case many > high:
+		d.breaks(ruleOfLength(f), p, "has %d %s; %s", n, what, span(low, high))
+	case many < low:
 		d.wrong(p, "has %d %s; %s", n, what, span(low, high))
-		return false
+	default:
+		return true
 	}
-	return true
+	return false
 }
 
 // members reads a list, each of whose members may stand in it once. Every member is read,
@@ -113,7 +118,7 @@ func members[T comparable](d *decoder, e *entry, i int, read func(place, *resour
 		case !valid:
 			ok = false
 		case lines[v] != 0:
-			d.wrong(item, "same as line %d; write it once", lines[v])
+			d.breaks(ruleOfRepeat(f), item, "same as line %d; write it once", lines[v])
 			ok = false
 		default:
 			out = append(out, v)

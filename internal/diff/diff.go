@@ -50,6 +50,7 @@ func Compute(in Input) plan.Plan {
 	d.holdBusyStores()
 	d.holdFlaps()
 	d.holdQuorum()
+	d.holdRekeys()
 	d.limitDeletes()
 	d.cite()
 	return d.plan
@@ -60,6 +61,8 @@ type decider struct {
 	Input
 	links links
 	plan  plan.Plan
+
+	secondaryAt map[resource.Pos]bool // see secondaries
 }
 
 func (d *decider) add(s plan.Step) { d.plan.Steps = append(d.plan.Steps, s) }

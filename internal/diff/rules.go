@@ -106,6 +106,45 @@ func (d *decider) holdQuorum() {
 	}
 }
 
+// holdRekeys keeps from a rekey while the key service is known not to answer (KM051): the
+// key that is in use must be had in order to wrap anew what it protects, and a rekey that
+// stops half way leaves some nodes on the old key.
+func (d *decider) holdRekeys() {
+	for i := range d.plan.Steps {
+		s := &d.plan.Steps[i]
+		if s.Op != plan.Act || s.Status != plan.Ready || !strings.HasPrefix(s.Action, "rekey") {
+			continue
+		}
+		reason := ""
+		if !d.Have.Health {
+			d.plan.WantsHealth = true
+			reason = "reachability was not read in this pass"
+		} else if r, bad := unreached(d.Have.Objects[s.Addr]); bad {
+			reason = "the key service is not reachable from " + cmp.Or(r.Node, "the cluster")
+		}
+		if reason != "" {
+			d.block(s, s.Source, plan.Held, plan.Reachability, reason)
+			s.Rule = string(rules.KM051)
+		}
+	}
+}
+
+// unreached returns the first report of o that its service is not reachable.
+func unreached(o *resource.Object) (resource.Reach, bool) {
+	for i := range o.Kind.Fields {
+		v := o.Values[i]
+		if o.Kind.Fields[i].Type == resource.Reachability && v.IsSet() && !v.Reach().OK {
+			return v.Reach(), true
+		}
+		for _, r := range v.Reaches() {
+			if !r.OK {
+				return r, true
+			}
+		}
+	}
+	return resource.Reach{}, false
+}
+
 // away says whether a node is known not to serve. What ONTAP does not tell is no ground.
 func away(n resource.Node) bool {
 	return !n.Member || !slices.Contains([]string{"", "up", "degraded"}, n.State)
@@ -115,21 +154,23 @@ func away(n resource.Node) bool {
 func (d *decider) cite() {
 	for i := range d.plan.Steps {
 		s := &d.plan.Steps[i]
-		s.Rule = cmp.Or(s.Rule, string(d.ruleOf(s)))
+		if s.Guard == plan.Version {
+			s.Rule = string(d.ruleOfRelease(s))
+		} else {
+			s.Rule = cmp.Or(s.Rule, string(ruleOf(s)))
+		}
 	}
 }
 
 // ruleOf returns the rule that a guard enforces on a step; empty where it is none of the
 // catalogue's.
-func (d *decider) ruleOf(s *plan.Step) rules.ID {
+func ruleOf(s *plan.Step) rules.ID {
 	server, manager := s.Addr.Kind == resource.KeyServer.Name, s.Addr.Kind == resource.External.Name
 	switch s.Guard {
 	case plan.KeyStore:
 		return rules.KM042
 	case plan.MaxDeletes:
 		return rules.KM080
-	case plan.Version:
-		return d.ruleOfRelease(s)
 	case plan.Immutable:
 		if manager && s.Op == plan.Create { // the onboard one stands there
 			return rules.KM010
@@ -151,15 +192,31 @@ func (d *decider) ruleOf(s *plan.Step) rules.ID {
 	return ""
 }
 
-// ruleOfRelease returns the rule about releases that a step breaks.
+// ruleOfRelease returns the rule about releases that refuses a step.
 func (d *decider) ruleOfRelease(s *plan.Step) rules.ID {
-	for _, w := range d.Want {
-		if w.Addr == s.Addr && w.Kind.Scopes == resource.SVMScope && d.Have.Version.Before(w.Kind.Since) {
+	if s.Addr.Kind == resource.KeyServer.Name && d.secondaries()[s.Source] {
+		return rules.KM002
+	}
+	for _, k := range resource.All() {
+		if k.Name == s.Addr.Kind && k.Scopes == resource.SVMScope && d.Have.Version.Before(k.Since) {
 			return rules.KM011
-		}
-		if c := w.Child(s.Addr); c != nil && s.Source == c.Place(c.Kind.Index("secondary_key_servers")) {
-			return rules.KM002
 		}
 	}
 	return ""
+}
+
+// secondaries returns the places in the file where key servers have secondaries.
+func (d *decider) secondaries() map[resource.Pos]bool {
+	if d.secondaryAt == nil {
+		d.secondaryAt = map[resource.Pos]bool{}
+		field := resource.KeyServer.Index("secondary_key_servers")
+		for _, w := range d.Want {
+			for _, c := range w.Children {
+				if c.Kind == resource.KeyServer && c.Values[field].IsSet() {
+					d.secondaryAt[c.Place(field)] = true
+				}
+			}
+		}
+	}
+	return d.secondaryAt
 }
