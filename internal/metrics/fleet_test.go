@@ -36,6 +36,19 @@ func external(svm, uuid string, status int64, servers ...*resource.Object) *reso
 	return set(o, "status.code", resource.Int(status))
 }
 
+// azure returns a key vault whose service is reachable or not, with the nodes that reach the
+// embedded KMIP servers; the last of them does not.
+func azure(svm, uuid string, reachable bool, nodes ...string) *resource.Object {
+	o := resource.NewObject(resource.Azure, addr("azure_key_vault", svm, ""))
+	o.ID = uuid
+	set(o, "azure_reachability", resource.ReachValue(resource.Reach{OK: reachable}))
+	list := make([]resource.Reach, len(nodes))
+	for i, n := range nodes {
+		list[i] = resource.Reach{Node: n, OK: i < len(nodes)-1}
+	}
+	return set(o, "ekmip_reachability", resource.ReachList(list))
+}
+
 // keyServer returns a key server with the state that each of node1, node2, … sees.
 func keyServer(svm, name string, states ...string) *resource.Object {
 	o := resource.NewObject(resource.KeyServer, addr("key_server", svm, name))

@@ -72,6 +72,7 @@ func madeUp(m *Metrics) {
 	m.Pass("prod-a", Pass{
 		Result: Failed, Ended: start.Add(3 * time.Second), Took: 3 * time.Second,
 		Observed: observed("PROD_A",
+			azure("vs_hr", "uuid-hr", true, "node1", "node2"),
 			external("", "uuid-0", 65537204, keyServer("", "ks1.example.net:5696", "available", "available")),
 			external("vs_db", "uuid-1", 65537200, ks1, keyServer("vs_db", "ks2.example.net:5696", "unknown")),
 			external("vs_other", "uuid-2", 0)),
