@@ -76,10 +76,15 @@ func templates() [][]string {
 		"cluster/jobs/{uuid}",
 		"svm/svms",
 		resource.Certificate.Path,
+		"security/key-stores",
+		"security/key-stores/{uuid}",
 	}
 	for _, k := range resource.All() {
 		one := k.Path + "/{" + k.ID + "}"
 		paths = append(paths, k.Path, one)
+		for _, a := range k.Actions {
+			paths = append(paths, one+"/"+a.Path)
+		}
 		if i := k.Children(); i >= 0 {
 			child := k.Fields[i].To
 			paths = append(paths, one+"/"+child.Path, one+"/"+child.Path+"/{"+child.ID+"}")

@@ -56,6 +56,8 @@ func TestEndpoint(t *testing.T) {
 		{"/api/security/key-managers", "/security/key-managers"},
 		{"security/key-managers/", "/security/key-managers"},
 		{"/api/security/key-managers/1cd8", "/security/key-managers/{uuid}"},
+		{"/api/security/azure-key-vaults/1cd8/rekey-external", "/security/azure-key-vaults/{uuid}/rekey-external"},
+		{"/api/security/key-stores/1cd8", "/security/key-stores/{uuid}"},
 		{"/api/security/key-managers/1cd8/key-servers", "/security/key-managers/{uuid}/key-servers"},
 		{"/api/security/key-managers/1cd8/key-servers/ks1%3A5696", "/security/key-managers/{uuid}/key-servers/{server}"},
 		{"/api/security/key-managers//key-servers", other},
