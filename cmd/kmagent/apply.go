@@ -35,6 +35,9 @@ Exit 0: done. 4: something is held or refused; what was ready has been applied.`
 		Example: "  kmagent apply -f desired.yaml\n  kmagent apply -f desired.yaml --yes --wait 5m",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if wait < 0 {
+				return &exit{exitUsage, errors.New("--wait is not negative")}
+			}
 			state, err := c.load()
 			if err != nil {
 				return err

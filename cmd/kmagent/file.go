@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 	"time"
 
@@ -50,22 +49,13 @@ func unreadable(file string, err error) string {
 
 // selected reduces a state to the clusters of --cluster.
 func (c *common) selected(s *desired.State) (*desired.State, error) {
-	if len(c.clusters) == 0 {
-		return s, nil
+	out, missing := s.Only(c.clusters)
+	if len(missing) == 0 {
+		return out, nil
 	}
-	out := &desired.State{Digest: s.Digest, Warnings: s.Warnings, Ignores: s.Ignores}
-	for _, name := range c.clusters {
-		i := slices.IndexFunc(s.Clusters, func(k desired.Cluster) bool { return k.Name == name })
-		if i < 0 {
-			var known []string
-			for _, k := range s.Clusters {
-				known = append(known, k.Name)
-			}
-			return nil, &exit{exitUsage, fmt.Errorf("--cluster %q is not in the file; it has %s", name, strings.Join(known, ", "))}
-		}
-		if !slices.ContainsFunc(out.Clusters, func(k desired.Cluster) bool { return k.Name == name }) {
-			out.Clusters = append(out.Clusters, s.Clusters[i])
-		}
+	var known []string
+	for _, k := range s.Clusters {
+		known = append(known, k.Name)
 	}
-	return out, nil
+	return nil, &exit{exitUsage, fmt.Errorf("--cluster %q is not in the file; it has %s", missing[0], strings.Join(known, ", "))}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -24,7 +25,8 @@ type common struct {
 }
 
 const long = `kmagent keeps the key managers of NetApp ONTAP clusters as one committed file says:
-external key managers (KMIP), their key servers, and the certificates they use.
+external key managers (KMIP) with their key servers, Azure Key Vault, AWS KMS, Google
+Cloud KMS and Barbican.
 
   kmagent validate -f desired.yaml   check the file, offline
   kmagent plan     -f desired.yaml   what would change (sends only GET)
@@ -52,7 +54,13 @@ func newRoot(s streams, env func(string) (string, bool)) *cobra.Command {
 			return cmd.Help()
 		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return fromEnvironment(cmd.Flags(), env)
+			if err := fromEnvironment(cmd.Flags(), env); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("cluster") && len(c.clusters) == 0 {
+				return &exit{exitUsage, errors.New("--cluster is empty; leave it out for every cluster")}
+			}
+			return nil
 		},
 	}
 	f := root.PersistentFlags()
@@ -63,7 +71,7 @@ func newRoot(s streams, env func(string) (string, bool)) *cobra.Command {
 	f.StringSliceVar(&c.clusters, "cluster", nil, "only the cluster of that name; repeatable")
 	f.StringVar(&c.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
-	root.AddCommand(validateCommand(c), planCommand(c), applyCommand(c), runCommand(c), schemaCommand(c), explainCommand(c), versionCommand(c))
+	root.AddCommand(validateCommand(c), planCommand(c), applyCommand(c), runCommand(c), dumpCommand(c), schemaCommand(c), explainCommand(c), versionCommand(c))
 	return root
 }
 

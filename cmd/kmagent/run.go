@@ -96,15 +96,14 @@ func (d *service) run(ctx context.Context) error {
 	}
 	w.retried = func(cluster string, err error) { d.metrics.Retried(cluster, retryReason(err)) }
 	fleet := &agent.Fleet{
-		Name: d.file, Open: w.writing(store, nil), Observe: d.observe, Interval: d.interval, Health: d.health,
+		Name: d.file, Only: d.clusters, Open: w.writing(store, nil), Observe: d.observe, Interval: d.interval, Health: d.health,
 		Passes: d.passes, Log: d.log, Done: d.passed, Loaded: d.loadedFile, Beat: d.beat, BeatEvery: d.systemd.beatEvery(),
 	}
 	var parts sync.WaitGroup
 	parts.Go(func() { d.watcher.Run(ctx) })
 	parts.Go(func() { d.onHangup(ctx) })
+	parts.Go(func() { d.onEnd(ctx) })
 	fleet.Run(ctx, source{d.watcher, d.file})
-	d.systemd.stopping()
-	d.log.Info("stopping", "event", "shutdown.begin")
 	parts.Wait()
 	d.log.Info("stopped", "event", "shutdown.end")
 	return nil
@@ -138,6 +137,13 @@ func (d *service) onHangup(ctx context.Context) {
 			d.watcher.Reread()
 		}
 	}
+}
+
+// onEnd tells at once that we end: a step under way may take seconds yet.
+func (d *service) onEnd(ctx context.Context) {
+	<-ctx.Done()
+	d.systemd.stopping()
+	d.log.Info("stopping", "event", "shutdown.begin")
 }
 
 // A source is the watched file as a fleet sees it.

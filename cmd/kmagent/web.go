@@ -63,7 +63,7 @@ func (f webFlags) serve(metrics http.Handler, h health, log *slog.Logger) (*webS
 	flags := &web.FlagConfig{WebListenAddresses: &f.addresses, WebSystemdSocket: &no, WebConfigFile: &f.config}
 	go func() {
 		defer close(s.done)
-		if err := web.ServeMultiple(listeners, &s.http, flags, log); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := web.ServeMultiple(listeners, &s.http, flags, log.With("event", "web.serve")); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			log.Error("metrics are not served any more", "event", "web.failed", "err", err)
 		}
 	}()

@@ -22,12 +22,13 @@ type Source interface {
 
 // A Fleet is a loop for each cluster of the file.
 type Fleet struct {
-	Name      string // of the file, for positions
+	Name      string   // of the file, for positions
+	Only      []string // the names of the clusters to look after; empty: all
 	Open      func(desired.Cluster) (Edges, error)
 	Observe   bool          // whatever the file says, write nothing
 	Interval  time.Duration // between passes, where the file says nothing
 	Health    time.Duration // between reads of Advanced fields, likewise
-	Passes    int           // how many may be under way
+	Passes    int           // how many may be under way, but for those that wait for a slow cluster
 	Log       *slog.Logger
 	Done      func(Pass)     // after each pass; from several goroutines
 	Loaded    func(Revision) // after each look at the source; from one goroutine
@@ -55,7 +56,7 @@ func (f *Fleet) Run(ctx context.Context, src Source) {
 	f.workers = map[string]*worker{}
 	beat := time.NewTicker(max(f.BeatEvery, time.Second))
 	defer beat.Stop()
-	defer f.stopAll()
+	defer func() { stop(f.workers) }()
 	for {
 		select {
 		case <-ctx.Done():
@@ -81,7 +82,7 @@ func (f *Fleet) take(ctx context.Context, src Source) {
 			perr = s.Expired(rev.At)
 		}
 		if perr == nil {
-			rev.State = s
+			rev.State = f.only(s)
 		} else {
 			rev.Err = perr
 		}
@@ -92,6 +93,16 @@ func (f *Fleet) take(ctx context.Context, src Source) {
 		f.assign(ctx)
 	}
 	f.Loaded(rev)
+}
+
+// only reduces the file to the clusters that this agent looks after. One that it does not
+// have may come with a later file.
+func (f *Fleet) only(s *desired.State) *desired.State {
+	s, missing := s.Only(f.Only)
+	for _, name := range missing {
+		f.Log.Warn("cluster to look after is not in the file", "event", "cluster.missing", "cluster", name)
+	}
+	return s
 }
 
 func (f *Fleet) orders(err error) Orders {
@@ -125,14 +136,15 @@ func (f *Fleet) assign(ctx context.Context) {
 		}
 		w.assign(task{spec: spec, orders: f.hold})
 	}
+	left := map[string]*worker{}
 	for name, w := range f.workers {
 		if !listed[name] {
 			f.Log.Info("cluster left the file; it is let alone", "event", "cluster.left", "cluster", name)
-			w.stop()
-			<-w.done
+			left[name] = w
 			delete(f.workers, name)
 		}
 	}
+	stop(left)
 }
 
 func (f *Fleet) start(ctx context.Context, name string) *worker {
@@ -150,14 +162,31 @@ func (f *Fleet) start(ctx context.Context, name string) *worker {
 	return w
 }
 
-// stopAll stops the workers side by side, and waits for each.
-func (f *Fleet) stopAll() {
+// stop stops workers side by side, and waits for each.
+func stop(workers map[string]*worker) {
 	var all sync.WaitGroup
-	for _, w := range f.workers {
+	for _, w := range workers {
 		w.stop()
 		all.Go(func() { <-w.done })
 	}
 	all.Wait()
+}
+
+// slowPass is how long a pass keeps its place in the fleet. One that takes longer waits for its
+// cluster and does little else: however many clusters hang, the others do not wait with it.
+const slowPass = 5 * time.Second
+
+// place waits for a place among the passes under way, and returns what gives it back; false
+// if ctx ended first. A pass that is slow loses its place before its end.
+func (f *Fleet) place(ctx context.Context) (leave func(), ok bool) {
+	select {
+	case f.places <- struct{}{}:
+	case <-ctx.Done():
+		return nil, false
+	}
+	free := sync.OnceFunc(func() { <-f.places })
+	slow := time.AfterFunc(slowPass, free)
+	return func() { slow.Stop(); free() }, true
 }
 
 func (f *Fleet) interval(c desired.Cluster) time.Duration {

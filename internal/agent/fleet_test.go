@@ -451,6 +451,54 @@ func TestSlowCluster(t *testing.T) {
 	})
 }
 
+// However many clusters hang, they do not keep the places from those that answer.
+func TestManySlowClusters(t *testing.T) {
+	simulate(t, 4, func(t *testing.T, w *world) {
+		w.fleet.Passes = 2
+		w.start(stateDir(t))
+		defer w.stop()
+		w.net.comeBetween(func(r *http.Request) error {
+			if r.URL.Host == "c4" {
+				return nil
+			}
+			<-r.Context().Done()
+			return r.Context().Err()
+		})
+		w.src.set(file(one("c1", "ks1"), one("c2", "ks1"), one("c3", "ks1")), nil)
+		after(time.Second)
+		w.src.set(file(one("c1", "ks1"), one("c2", "ks1"), one("c3", "ks1"), one("c4", "ks1")), nil)
+		after(2 * slowPass)
+		if servers, _ := w.managers("c4"); len(servers["vs1"]) != 1 {
+			t.Error("c4 waits for clusters that hang")
+		}
+	})
+}
+
+// Clusters that leave the file while they hang are stopped side by side: the fleet gives no
+// sign of life until they are.
+func TestManyClustersLeave(t *testing.T) {
+	simulate(t, 4, func(t *testing.T, w *world) {
+		var beaten time.Time
+		w.fleet.Beat, w.fleet.BeatEvery = func() { beaten = time.Now() }, time.Second
+		w.start(stateDir(t))
+		defer w.stop()
+		w.net.comeBetween(func(r *http.Request) error {
+			if r.Method != http.MethodPost {
+				return nil
+			}
+			<-r.Context().Done()
+			return r.Context().Err()
+		})
+		w.src.set(file(one("c1", "ks1"), one("c2", "ks1"), one("c3", "ks1"), one("c4", "ks1")), nil)
+		after(2 * time.Second)
+		w.src.set(file(one("c1", "ks1")), nil)
+		after(10 * time.Second)
+		if since := time.Since(beaten); since > 2*time.Second {
+			t.Errorf("no sign of life for %v", since)
+		}
+	})
+}
+
 // A panic in one worker is that cluster's failure, wherever in the pass it happens.
 func TestPanic(t *testing.T) {
 	for _, method := range []string{http.MethodGet, http.MethodPost} {

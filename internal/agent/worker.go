@@ -76,12 +76,11 @@ func (w *worker) run(ctx context.Context) {
 
 // turn makes one pass, when its place in the fleet is free, and returns how long to rest.
 func (w *worker) turn(ctx context.Context) time.Duration {
-	select {
-	case w.fleet.places <- struct{}{}:
-	case <-ctx.Done():
+	leave, ok := w.fleet.place(ctx)
+	if !ok {
 		return 0
 	}
-	defer func() { <-w.fleet.places }()
+	defer leave()
 	w.mu.Lock()
 	t := w.task
 	if w.reopen {

@@ -12,6 +12,7 @@ package desired
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"kmagent/internal/resource"
@@ -25,6 +26,27 @@ type State struct {
 	Clusters []Cluster // in the order of the file; names and endpoints are unique
 	Warnings Faults    // what is doubtful in it, in file order; nothing of it keeps the file from being used
 	Ignores  []Ignore  // the rules whose warnings it does not want; see [State.Expired]
+}
+
+// Only returns the state reduced to the clusters of those names, in the order of the file,
+// and the names that it does not have. No names are all clusters.
+func (s *State) Only(names []string) (reduced *State, missing []string) {
+	if len(names) == 0 {
+		return s, nil
+	}
+	out := *s
+	out.Clusters = nil
+	for _, c := range s.Clusters {
+		if slices.Contains(names, c.Name) {
+			out.Clusters = append(out.Clusters, c)
+		}
+	}
+	for _, n := range names {
+		if !slices.ContainsFunc(s.Clusters, func(c Cluster) bool { return c.Name == n }) {
+			missing = append(missing, n)
+		}
+	}
+	return &out, missing
 }
 
 // A Cluster is what the file says of one cluster, with the file's defaults filled in.

@@ -149,6 +149,7 @@ func (d *decider) create(want *resource.Object) {
 		s.Changes = append(s.Changes, plan.Change{Field: want.Kind.Fields[i].Name, New: resource.StrList(names)})
 		assign(body, want.Kind.Fields[i].Name, members)
 	}
+	modify(want, body, resource.Create)
 	s.Requests = []plan.Request{d.uncover(want, plan.Request{Method: "POST", Path: collection + d.inStore(&s, want), Body: body})}
 	own := collection + "/" + plan.ParentID
 	d.patchAfter(&s, want, own, later)
@@ -226,7 +227,7 @@ func (d *decider) update(want, have, parent *resource.Object) {
 	body := map[string]any{}
 	for i := range want.Kind.Fields {
 		f, w, h := &want.Kind.Fields[i], want.Values[i], have.Values[i]
-		if !w.IsSet() || f.Type == resource.Children || f.Via != "" || f.Flags&(resource.Switch|resource.Modifier) != 0 || !d.differs(&s, want, i, h) {
+		if !w.IsSet() || f.Type == resource.Children || f.Via != "" || f.Flags&(resource.Switch|resource.Modifier) != 0 || !d.differs(&s, want, have, i) {
 			continue
 		}
 		switch {
@@ -243,7 +244,7 @@ func (d *decider) update(want, have, parent *resource.Object) {
 		}
 	}
 	if len(s.Changes) > 0 || s.Status != plan.Ready {
-		d.company(want, body)
+		company(want, body)
 		path := d.path(have)
 		if parent != nil {
 			path = d.path(parent) + "/" + have.Kind.Path + "/" + resource.Segment(have.ID)
@@ -253,26 +254,42 @@ func (d *decider) update(want, have, parent *resource.Object) {
 	}
 }
 
-// company adds to a PATCH what must go with the fields that it has (ONTAP REST reference,
-// key-servers, codes 65536845 and 65536846: a user name and its password), and what says how
-// the change is to be made.
-func (d *decider) company(want *resource.Object, body map[string]any) {
-	if len(body) == 0 {
-		return
-	}
+// company adds to a PATCH what must go with the fields that it has, and what says how the
+// change is to be made (ONTAP REST reference: key-servers, codes 65536845 and 65536846, a user
+// name and its password; azure-key-vaults, code 65537517, an application and what proves it).
+func company(want *resource.Object, body map[string]any) {
 	for i := range want.Kind.Fields {
 		f := &want.Kind.Fields[i]
-		if f.Flags.Has(resource.Modifier) {
-			if want.Values[i].IsSet() && (f.With == "" || holds(body, f.With)) && !d.Have.Version.Before(f.Since) {
-				assign(body, f.Name, wire(f, want.Values[i]))
-			}
+		if f.With == "" || f.Flags.Has(resource.Modifier) || !holds(body, f.Name) || holds(body, f.With) {
 			continue
 		}
-		if f.With == "" || !holds(body, f.Name) || holds(body, f.With) {
+		if j := standIn(want, f.With); j >= 0 {
+			assign(body, want.Kind.Fields[j].Name, wire(&want.Kind.Fields[j], want.Values[j]))
+		}
+	}
+	modify(want, body, resource.Patch)
+}
+
+// standIn returns the index of the field of that name or, if the file has another in its
+// place, of that one; -1 if it has neither.
+func standIn(want *resource.Object, name string) int {
+	for i := range want.Kind.Fields {
+		if f := &want.Kind.Fields[i]; (f.Name == name || f.For == name) && want.Values[i].IsSet() {
+			return i
+		}
+	}
+	return -1
+}
+
+// modify adds to the body of a request of that flag what says how it is to be carried out.
+func modify(want *resource.Object, body map[string]any, flag resource.Flags) {
+	for i := range want.Kind.Fields {
+		f := &want.Kind.Fields[i]
+		if !f.Flags.Has(resource.Modifier|flag) || !want.Values[i].IsSet() {
 			continue
 		}
-		if j := want.Kind.Index(f.With); j >= 0 && want.Values[j].IsSet() {
-			assign(body, f.With, wire(&want.Kind.Fields[j], want.Values[j]))
+		if j := standIn(want, f.With); j >= 0 && holds(body, want.Kind.Fields[j].Name) {
+			assign(body, f.Name, wire(f, want.Values[i]))
 		}
 	}
 }
@@ -288,22 +305,22 @@ func (d *decider) immutable(want *resource.Object, i int, have resource.Value) {
 }
 
 // differs says whether field i has to be sent.
-func (d *decider) differs(s *plan.Step, want *resource.Object, i int, have resource.Value) bool {
-	f, w := &want.Kind.Fields[i], want.Values[i]
+func (d *decider) differs(s *plan.Step, want, have *resource.Object, i int) bool {
+	f, w, h := &want.Kind.Fields[i], want.Values[i], have.Values[i]
 	switch f.Type {
 	case resource.Secret:
-		return d.secretDiffers(want, i)
+		return d.secretDiffers(want, have, i)
 	case resource.Link, resource.Links:
 		resolved, ok := d.resolve(s, want, i)
-		return !ok || !f.Equal(resolved, have)
+		return !ok || !f.Equal(resolved, h)
 	default:
-		return !f.Equal(w, have)
+		return !f.Equal(w, h)
 	}
 }
 
 // secretDiffers compares digests, since no GET returns a secret. What was never sent from
 // here and was there before us is taken for current.
-func (d *decider) secretDiffers(want *resource.Object, i int) bool {
+func (d *decider) secretDiffers(want, have *resource.Object, i int) bool {
 	f := &want.Kind.Fields[i]
 	state := d.Secrets[plan.SecretAt{Addr: want.Addr, Field: f.Name}]
 	if state.Err != nil {
@@ -312,7 +329,7 @@ func (d *decider) secretDiffers(want *resource.Object, i int) bool {
 	known := d.Ledger.Objects[want.Addr]
 	old, sent := known.Secrets[f.Name]
 	switch {
-	case d.Resend:
+	case d.Resend, otherInUse(f, have):
 		return true
 	case sent:
 		return old != state.Digest
@@ -323,6 +340,13 @@ func (d *decider) secretDiffers(want *resource.Object, i int) bool {
 	d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: want.Addr, Source: want.Place(i),
 		Text: f.Name + " is taken to be current, since the object was there before us; apply --resend-secrets sends it"})
 	return false
+}
+
+// otherInUse says whether ONTAP tells that an alternative of a secret is in use in its place:
+// the secret may have been sent once, and was forgotten when the other came.
+func otherInUse(f *resource.Field, have *resource.Object) bool {
+	told := have.Value(f.Told.Field).Str()
+	return told != "" && told != f.Told.Word
 }
 
 // set adds one field to a step: the change that people see, the value that goes out and the

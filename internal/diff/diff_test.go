@@ -257,7 +257,7 @@ held delete key_server/vs/ks1:5696 [max_deletes] policy.max_deletes lets 1 go in
 			found(ks("ks1"), ks("ks2"), ks("ks3"), ks("ks4", "n1")), nil,
 			`held create key_server/vs/ks5:5696 [order] there are 4 of at most 4 already: one must go first
   server: "" -> "ks5:5696"
-held delete key_server/vs/ks4:5696 [order] all 4 places are taken and some node may still reach this one; to make room for ks5:5696, take it out of the list in a change of its own
+held delete key_server/vs/ks4:5696 [order] all 4 places are taken and some node may still reach this one; leave ks5:5696 out of the list until this one is gone
 `, "n2 still reaches ks4"},
 		{"no room, one is dead", manager("{server: ks1}", "{server: ks2}", "{server: ks3}", "{server: ks5}"),
 			found(ks("ks1"), ks("ks2"), ks("ks3"), ks("ks4", "n1", "n2")), nil,

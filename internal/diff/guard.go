@@ -103,7 +103,7 @@ func (d *decider) mayGo(h *resource.Object, l membership, kind *resource.Kind) (
 			return plan.Order, "first " + list(names(l.missing)) + " must be added and seen available on every node"
 		}
 		if !d.dead(h) {
-			return plan.Order, fmt.Sprintf("all %d places are taken and some node may still reach this one; to make room for %s, take it out of the list in a change of its own",
+			return plan.Order, fmt.Sprintf("all %d places are taken and some node may still reach this one; leave %s out of the list until this one is gone",
 				kind.Limit, list(names(l.missing)))
 		}
 	}

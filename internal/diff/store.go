@@ -19,6 +19,9 @@ func (d *decider) act(want, have *resource.Object) {
 				continue
 			}
 			d.set(&s, want, i, have.Values[i], want.Values[i], map[string]any{})
+			if reason, status, g := inStoreStill(want, have, f); status != plan.Ready {
+				d.block(&s, want.Place(i), status, g, reason)
+			}
 			if since := later(a.Since, f.PatchSince); d.Have.Version.Before(since) {
 				d.block(&s, want.Place(i), plan.Refused, plan.Version, fmt.Sprintf("changing %s needs ONTAP %s; the cluster runs %s", f.Name, since, d.Have.Version))
 			}
@@ -27,6 +30,20 @@ func (d *decider) act(want, have *resource.Object) {
 			s.Requests = []plan.Request{{Method: "POST", Path: d.path(have) + "/" + a.Path, Body: d.actionBody(want, a)}}
 			d.add(s)
 		}
+	}
+}
+
+// inStoreStill says why an action on a configuration that is not in use cannot be taken, if so
+// (ONTAP REST reference, azure-key-vaults, code 65537120).
+func inStoreStill(want, have *resource.Object, f *resource.Field) (reason string, status plan.Status, g plan.Guard) {
+	i := switchOf(have.Kind)
+	switch {
+	case i < 0 || !have.Values[i].IsSet() || have.Values[i].Bool():
+		return "", plan.Ready, plan.NoGuard
+	case want.Values[i].Bool():
+		return "it is rekeyed once it is in use", plan.Held, plan.Order
+	default:
+		return f.Name + " cannot be changed while the configuration is in store: enable it first, or delete it and create it anew", plan.Refused, plan.Immutable
 	}
 }
 
@@ -96,17 +113,32 @@ func switchOf(k *resource.Kind) int {
 }
 
 // remove deletes what the file says is to be gone. A configuration in store is deleted as a
-// key store, and one in use only where its resource has a DELETE.
+// key store, and one in use only where its resource has a DELETE: never before another one
+// has taken its place, if the file wants that.
 func (d *decider) remove(want, have *resource.Object) {
-	path, inStore := d.path(have), false
 	if i := switchOf(have.Kind); i >= 0 && have.Values[i].IsSet() && !have.Values[i].Bool() {
-		path, inStore = "/api/security/key-stores/"+resource.Segment(have.ID), true
+		d.add(d.deletion(want.Source, have, "/api/security/key-stores/"+resource.Segment(have.ID)))
+		return
 	}
-	s := d.deletion(want.Source, have, path)
-	if have.Kind.Store != nil && have.Kind.Store.NoDelete && !inStore {
+	s := d.deletion(want.Source, have, d.path(have))
+	if next := d.successor(have); next != nil {
+		d.block(&s, s.Source, plan.Held, plan.Order, fmt.Sprintf("it is in use: it goes once %s has taken its place", next.Addr))
+	} else if have.Kind.Store != nil && have.Kind.Store.NoDelete {
 		d.block(&s, s.Source, plan.Refused, plan.Immutable, "it is in use and cannot be deleted: enable the configuration that is to take its place first")
 	}
 	d.add(s)
+}
+
+// successor returns the other configuration that the file wants in use in the scope of have;
+// nil if there is none.
+func (d *decider) successor(have *resource.Object) *resource.Object {
+	i := switchOf(have.Kind)
+	for _, w := range d.Want {
+		if i >= 0 && w.Kind == have.Kind && w.Addr.SVM == have.Addr.SVM && w.Addr != have.Addr && !w.Absent && w.Values[i].Bool() {
+			return w
+		}
+	}
+	return nil
 }
 
 // holdBusyStores keeps away from SVMs whose key store is not in a state for it (ONTAP REST

@@ -24,7 +24,7 @@ type Remembered struct {
 // Sent is a wish that was carried out.
 type Sent struct {
 	Wish
-	At time.Time
+	At time.Time `json:"at"`
 }
 
 // The flap rule (two reversals within an hour stop writes to the object): a wish that has

@@ -62,7 +62,10 @@ type Sighting struct {
 
 // A Wish is what one field is to be; its Value is short, holds no secret and is equal for
 // equal wishes only. The field "" stands for the object itself, there or gone.
-type Wish struct{ Field, Value string }
+type Wish struct {
+	Field string `json:"field,omitempty"`
+	Value string `json:"value"`
+}
 
 // Op is what a step does to its object.
 type Op uint8

@@ -25,7 +25,7 @@ func proxyFields(since Version) []Field {
 	return []Field{
 		{Name: "proxy_type", Type: String, Flags: Create | Patch, Since: since, Enum: []string{"http", "https"}, Doc: "The proxy's protocol."},
 		{Name: "proxy_host", Type: String, Flags: Create | Patch, Since: since, Max: 253, Doc: "The proxy's host; empty for none."},
-		{Name: "proxy_port", Type: Integer, Flags: Create | Patch, Since: since, Min: 0, Max: 65535, Doc: "The proxy's port."},
+		{Name: "proxy_port", Type: Integer, Flags: Create | Patch, Since: since, Min: 0, Max: 65535, Default: Int(0), Doc: "The proxy's port; 0 for none."},
 		{Name: "proxy_username", Type: String, Flags: Create | Patch, Since: since, Max: 255, Doc: "The user at the proxy."},
 		{Name: "proxy_password", Type: Secret, Flags: Create | Patch, Since: since, Max: 256, Doc: "A reference to that user's password."},
 	}

@@ -28,7 +28,7 @@ var GCP = &Kind{
 		{Name: "key_name", Type: String, Flags: Required | Create, Min: 1, Max: 255, Norm: noSlash, Via: "rekey_external", Doc: "The key's name, without a slash (65537753). A change is a rekey_external."},
 		{Name: "application_credentials", Type: Secret, Flags: Create | Patch, Max: 64 << 10, Doc: "A reference to the service account's key, a JSON text."},
 		{Name: "authentication_method", Type: String, Flags: Create | Patch, Since: Version{9, 17, 0}, Enum: []string{"application_credentials_key", "sa_credentials_attachment"}, Default: Str("application_credentials_key"),
-			Doc: "How ONTAP proves who it is."},
+			With: "application_credentials", Doc: "How ONTAP proves who it is."},
 		{Name: "gce_metadata_server", Type: String, Flags: Create | Patch, Since: Version{9, 17, 0}, Max: 2048, Doc: "Where tokens come from with sa_credentials_attachment."},
 		{Name: "privileged_account", Type: String, Flags: Create | Patch, Since: Version{9, 14, 0}, Max: 254, Doc: "The account to act as; empty for none."},
 		{Name: "cloudkms_host", Type: String, Flags: Create | Patch, Since: Version{9, 14, 0}, Max: 253, Doc: "The key service's host."},

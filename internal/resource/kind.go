@@ -98,11 +98,17 @@ type Field struct {
 	Default    Value                        // what ONTAP holds when nobody set the field
 	To         *Kind                        // Link, Links: what is referred to. Children: the kind of the children
 	Where      string                       // Link, Links: the type that the object referred to must have
-	With       string                       // a field that goes into every PATCH that carries this one
+	With       string                       // a field that goes into every PATCH that carries this one, or what the file has for it
+	For        string                       // of a secret: another one, in place of which the file may have this one
+	Told       Told                         // of a secret: what shows whether it is the one in use; zero: nothing does
 	Via        string                       // the action that changes what PATCH cannot
 	WayOut     string                       // what to do about a difference that nothing can change in place
 	Doc        string
 }
+
+// Told is the one readable trace of a secret that has an alternative: a field that says which
+// of them is in use, and its word for this one.
+type Told struct{ Field, Word string }
 
 // Type is the sort of value a field holds.
 type Type uint8
@@ -135,7 +141,7 @@ const (
 	GrowFirst                   // a list that takes the new members before it drops the old, which is guarded like a removal
 	Switch                      // puts one of several configurations to use, through security/key-stores
 	Base64                      // of a secret: its bytes are sent in base64
-	Modifier                    // says how a change is to be made: it goes along with one and is never compared
+	Modifier                    // says how a change is to be made: it goes along with one of With and is never compared
 	Detached                    // the parent's embedded list may leave it out: read it at the child's own path
 )
 

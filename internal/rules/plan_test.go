@@ -102,7 +102,7 @@ var planned = []planCase{
 	{rules.KM001, servers("{server: ks1}, {server: ks2}, {server: ks3}, {server: new}"),
 		func(w world) { w.servers("ks1", "ks2", "ks3", "ks4") },
 		"KM001 held create key_server/vs/new:5696: there are 4 of at most 4 already: one must go first\n" +
-			"KM040 held delete key_server/vs/ks4:5696: all 4 places are taken and some node may still reach this one; to make room for new:5696, take it out of the list in a change of its own",
+			"KM040 held delete key_server/vs/ks4:5696: all 4 places are taken and some node may still reach this one; leave new:5696 out of the list until this one is gone",
 		func(w world) { w.servers("ks1", "ks2", "ks3") }, "a full list takes no fifth, even for a moment"},
 	{rules.KM002, servers("{server: ks1, secondary_key_servers: [b]}, {server: ks2}"),
 		release(9, 11, 0),

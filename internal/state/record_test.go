@@ -12,6 +12,22 @@ import (
 	"kmagent/internal/resource"
 )
 
+// The journal is read by eye, and by releases to come: its words are a contract.
+func TestRecordText(t *testing.T) {
+	wish := plan.Wish{Field: "timeout", Value: "d1"}
+	at := address{Kind: "key_server", Name: "ks1:5696"}
+	for _, tt := range []struct{ got, want string }{
+		{string(text(t, record{Begin: &step{Op: "update", Addr: at, Wishes: []plan.Wish{wish, {Value: "there"}}}})),
+			`"begin":{"op":"update","object":{"kind":"key_server","name":"ks1:5696"},"wishes":[{"field":"timeout","value":"d1"},{"value":"there"}]}`},
+		{string(text(t, record{Start: &start{Schema: Schema, Objects: []object{{Addr: at, Sent: []plan.Sent{{Wish: wish, At: epoch}}}}}})),
+			`"sent":[{"field":"timeout","value":"d1","at":"` + epoch.Format(time.RFC3339Nano) + `"}]`},
+	} {
+		if !strings.Contains(tt.got, tt.want) {
+			t.Errorf("got  %s\nwant %s", tt.got, tt.want)
+		}
+	}
+}
+
 func TestReplay(t *testing.T) {
 	ks1, there := addressOf(server("ks1:5696")), []plan.Wish{{Value: "there"}}
 	first := record{Start: &start{Schema: Schema}}
