@@ -48,6 +48,7 @@ func Compute(in Input) plan.Plan {
 	d.unmanaged(want)
 	d.holdMixedReleases()
 	d.holdBusyStores()
+	d.holdUnsettled()
 	d.holdFlaps()
 	d.holdQuorum()
 	d.holdRekeys()

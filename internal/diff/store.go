@@ -161,3 +161,16 @@ func (d *decider) holdBusyStores() {
 		d.block(s, s.Source, plan.Held, plan.KeyStore, fmt.Sprintf("the key store of %s is %s, not active", scope, state))
 	}
 }
+
+// holdUnsettled keeps an action from being sent while one that was sent before, and of which
+// nothing more is known, may still be under way. If it succeeded, what the file wants is
+// there and there is no step.
+func (d *decider) holdUnsettled() {
+	for i := range d.plan.Steps {
+		s := &d.plan.Steps[i]
+		if s.Op == plan.Act && s.Status == plan.Ready && d.Ledger.Objects[s.Addr].Unsettled(d.Now) {
+			d.block(s, s.Source, plan.Held, plan.Unsettled,
+				"an action was sent within the hour and what became of it is not known: it may still be under way. Look at the jobs of the cluster; the plan goes on when the cluster shows it, or after an hour")
+		}
+	}
+}

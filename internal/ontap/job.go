@@ -36,7 +36,7 @@ func (c *Client) job(ctx context.Context, uuid string, secrets []string) (Job, e
 	if err != nil {
 		return Job{}, fmt.Errorf("job: %w", err)
 	}
-	r := request{method: http.MethodGet, path: path, query: url.Values{"fields": {"state,message,code,error"}}.Encode()}
+	r := request{method: http.MethodGet, path: path, query: url.Values{"fields": {"state,message,code"}}.Encode()}
 	rep, err := c.read(ctx, r, nil)
 	if e, ok := errors.AsType[*Error](err); ok && e.NotFound() {
 		return Job{}, fmt.Errorf("job %s: %w", safe(uuid), ErrJobGone)

@@ -93,7 +93,7 @@ func TestJobPace(t *testing.T) {
 		if got := fmt.Sprint(at); got != want {
 			t.Errorf("asked at %s, want %s", got, want)
 		}
-		if want := "GET /api/cluster/jobs/a%2Fb?fields=state%2Cmessage%2Ccode%2Cerror"; f.requests[0] != want {
+		if want := "GET /api/cluster/jobs/a%2Fb?fields=state%2Cmessage%2Ccode"; f.requests[0] != want {
 			t.Errorf("%s, want %s", f.requests[0], want)
 		}
 	})

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"time"
 
 	"kmagent/internal/resource"
@@ -19,6 +20,7 @@ type Remembered struct {
 	Created bool              // we set out to create it: its secrets are ours to send
 	Secrets map[string]string // by field: digest of the secret last sent, or adopted
 	Sent    []Sent            // what was sent within [FlapWindow], oldest first
+	Open    []Sent            // actions that were begun and of which nothing more is known
 }
 
 // Sent is a wish that was carried out.
@@ -33,6 +35,34 @@ const (
 	FlapWindow = time.Hour
 	FlapLimit  = 2
 )
+
+// OpenWindow is how long an action of which nothing more is known keeps another from being
+// sent. A rekey that was sent twice is worse than one that comes late, and none takes longer
+// than this on a healthy cluster.
+const OpenWindow = time.Hour
+
+// Unsettled says whether an action of the object may still be under way.
+func (r Remembered) Unsettled(now time.Time) bool {
+	return slices.ContainsFunc(r.Open, func(s Sent) bool { return now.Sub(s.At) < OpenWindow })
+}
+
+// WithOpen returns r with an action that sets out; what is older than [OpenWindow] is
+// forgotten.
+func (r Remembered) WithOpen(wishes []Wish, now time.Time) Remembered {
+	open := slices.DeleteFunc(slices.Clone(r.Open), func(s Sent) bool { return now.Sub(s.At) >= OpenWindow })
+	for _, w := range wishes {
+		open = append(open, Sent{w, now})
+	}
+	r.Open = open
+	return r
+}
+
+// WithoutOpen returns r without the action that set out at begun: it has come to an end that
+// is known.
+func (r Remembered) WithoutOpen(begun time.Time) Remembered {
+	r.Open = slices.DeleteFunc(slices.Clone(r.Open), func(s Sent) bool { return s.At.Equal(begun) })
+	return r
+}
 
 // Reversals counts how often w was carried out within [FlapWindow] before now. If it is due
 // again, so often was it undone.

@@ -122,12 +122,13 @@ const (
 	Mode         Guard = "mode"         // the cluster or the daemon only observes
 	Source       Guard = "source"       // the file in use is not the newest one
 	State        Guard = "state"        // what must be remembered cannot be written
+	Unsettled    Guard = "unsettled"    // an action on the object may still be under way
 	KeyStore     Guard = "key_store"    // the scope's key store is not in a state for it
 )
 
 // Guards lists the guards that may hold a step.
 func Guards() []Guard {
-	return []Guard{Order, Reachability, Floor, MaxDeletes, Flap, Version, Nodes, Immutable, Missing, Secret, Mode, Source, State, KeyStore}
+	return []Guard{Order, Reachability, Floor, MaxDeletes, Flap, Version, Nodes, Immutable, Missing, Secret, Mode, Source, State, Unsettled, KeyStore}
 }
 
 // A Change is one field of a step. An unset Old is a field that the cluster does not have.

@@ -205,8 +205,8 @@ func (b *Book) write(r record) error {
 func (b *Book) compact() error {
 	s := start{Schema: Schema, UUID: b.led.UUID}
 	for a, m := range b.led.Objects {
-		if m.ID != "" || m.Created || len(m.Secrets) > 0 || len(m.Sent) > 0 {
-			s.Objects = append(s.Objects, object{addressOf(a), m.ID, m.Created, m.Secrets, m.Sent})
+		if m.ID != "" || m.Created || len(m.Open) > 0 || len(m.Secrets) > 0 || len(m.Sent) > 0 {
+			s.Objects = append(s.Objects, object{addressOf(a), m.ID, m.Created, m.Secrets, m.Sent, m.Open})
 		}
 	}
 	slices.SortFunc(s.Objects, func(x, y object) int { return x.Addr.in("").Compare(y.Addr.in("")) })

@@ -50,6 +50,7 @@ type object struct {
 	Created bool              `json:"created,omitempty"`
 	Secrets map[string]string `json:"secrets,omitempty"`
 	Sent    []plan.Sent       `json:"sent,omitempty"`
+	Open    []plan.Sent       `json:"open,omitempty"`
 }
 
 type sighting struct {
@@ -152,7 +153,7 @@ func note(cluster string, led *plan.Ledger, r record) {
 		led.UUID = r.Start.UUID
 		led.Objects = map[resource.Addr]plan.Remembered{}
 		for _, o := range r.Start.Objects {
-			led.Objects[o.Addr.in(cluster)] = plan.Remembered{ID: o.ID, Created: o.Created, Secrets: o.Secrets, Sent: o.Sent}
+			led.Objects[o.Addr.in(cluster)] = plan.Remembered{ID: o.ID, Created: o.Created, Secrets: o.Secrets, Sent: o.Sent, Open: o.Open}
 		}
 	case r.Pin != "":
 		led.UUID = r.Pin
@@ -188,11 +189,19 @@ func noteBegin(cluster string, led *plan.Ledger, r record) {
 			remember(led, a.in(cluster), func(m *plan.Remembered) { m.Created, m.Secrets = true, map[string]string{} })
 		}
 	}
-	remember(led, r.Begin.Addr.in(cluster), func(m *plan.Remembered) { *m = m.WithIntent(r.Begin.Wishes, r.At) })
+	remember(led, r.Begin.Addr.in(cluster), func(m *plan.Remembered) {
+		*m = m.WithIntent(r.Begin.Wishes, r.At)
+		if r.Begin.Op == plan.Act.String() {
+			*m = m.WithOpen(r.Begin.Wishes, r.At)
+		}
+	})
 }
 
 func noteEnd(cluster string, led *plan.Ledger, r record) {
 	remember(led, r.End.Addr.in(cluster), func(m *plan.Remembered) {
+		if r.End.Outcome != plan.Unknown.String() {
+			*m = m.WithoutOpen(r.End.Begun)
+		}
 		if r.End.Outcome == plan.Applied.String() {
 			*m = m.WithSent(r.End.Wishes, r.End.Begun)
 			maps.Copy(m.Secrets, r.End.Secrets)
