@@ -445,6 +445,15 @@ func (d *decider) deletion(source resource.Pos, have *resource.Object, path stri
 
 // unmanaged reports the objects of the cluster that the file does not mention.
 func (d *decider) unmanaged(want []*resource.Object) {
+	found := 0
+	for _, w := range want {
+		if d.Have.Objects[w.Addr] != nil {
+			found++
+		}
+	}
+	if found == len(d.Have.Objects) {
+		return // as nearly always
+	}
 	declared := make(map[resource.Addr]bool, len(want))
 	for _, w := range want {
 		declared[w.Addr] = true

@@ -50,15 +50,20 @@ func (d *decider) certificates(want *resource.Object) {
 
 // expiry is KM030. An end that cannot be read is not remarked on: ONTAP knows better.
 func (d *decider) expiry(want *resource.Object, i int, certificate *resource.Object) {
-	end, err := time.Parse(time.RFC3339, strings.Replace(certificate.Value("expiry_time").Str(), " ", "T", 1))
-	if err != nil {
+	text := certificate.Value("expiry_time").Str()
+	if text == "" {
+		return
+	}
+	end, err := time.Parse(time.RFC3339, strings.Replace(text, " ", "T", 1))
+	left := end.Sub(d.Now)
+	if err != nil || left >= expirySoon {
 		return
 	}
 	name, day := plan.Safe(certificate.Addr.Name), end.UTC().Format(time.DateOnly)
-	switch left := end.Sub(d.Now); {
+	switch {
 	case left <= 0:
 		d.remark(rules.KM030, want, i, fmt.Sprintf("%s expired on %s", name, day))
-	case left < expirySoon:
+	default:
 		d.remark(rules.KM030, want, i, fmt.Sprintf("%s expires on %s, in %d days", name, day, int(left/(24*time.Hour))))
 	}
 }
@@ -70,8 +75,12 @@ func (d *decider) keyPair(want *resource.Object, i int, next *resource.Object) {
 	if have == nil || have.Kind != want.Kind || want.Kind.Fields[i].Type != resource.Link {
 		return
 	}
-	current := d.links.ids()[have.Values[i].Link().UUID]
-	if current == nil || current.ID == next.ID {
+	uuid := have.Values[i].Link().UUID
+	if uuid == next.ID {
+		return
+	}
+	current := d.links.ids()[uuid]
+	if current == nil {
 		return
 	}
 	a, b := keyID(current), keyID(next)
