@@ -165,13 +165,24 @@ func (l *Loop) ledger() plan.Ledger {
 	return l.Edges.Memory.Ledger()
 }
 
+// known is what is remembered of the cluster that answers. If the file has come to name
+// another one than before, that is nothing: what was sent to the old one, secrets above all,
+// was not sent to this one.
+func (l *Loop) known(have *resource.Cluster) plan.Ledger {
+	led := l.ledger()
+	if led.UUID != "" && led.UUID != have.UUID {
+		return plan.Ledger{}
+	}
+	return led
+}
+
 func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) plan.Plan {
 	now := time.Now()
 	p := diff.Compute(diff.Input{
 		Cluster: l.Spec.Name,
 		Want:    l.Spec.Objects,
 		Have:    have,
-		Ledger:  l.ledger(),
+		Ledger:  l.known(have),
 		Secrets: l.Edges.Actor.Digests(ctx, l.Spec.Objects),
 		Policy:  diff.Policy{MaxDeletes: l.Spec.Policy.MaxDeletes, MinReachable: l.Spec.Policy.MinReachableServers},
 		Ignored: l.Spec.Ignored(now),

@@ -156,6 +156,10 @@ func note(cluster string, led *plan.Ledger, r record) {
 			led.Objects[o.Addr.in(cluster)] = plan.Remembered{ID: o.ID, Created: o.Created, Secrets: o.Secrets, Sent: o.Sent, Open: o.Open}
 		}
 	case r.Pin != "":
+		if led.UUID != "" && led.UUID != r.Pin {
+			// What was sent to another cluster says nothing of this one.
+			led.Objects = map[resource.Addr]plan.Remembered{}
+		}
 		led.UUID = r.Pin
 	case r.Seen != nil:
 		for _, s := range r.Seen {
