@@ -126,11 +126,6 @@ const (
 	KeyStore     Guard = "key_store"    // the scope's key store is not in a state for it
 )
 
-// Guards lists the guards that may hold a step.
-func Guards() []Guard {
-	return []Guard{Order, Reachability, Floor, MaxDeletes, Flap, Version, Nodes, Immutable, Missing, Secret, Mode, Source, State, Unsettled, KeyStore}
-}
-
 // A Change is one field of a step. An unset Old is a field that the cluster does not have.
 type Change struct {
 	Field    string

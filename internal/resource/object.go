@@ -88,16 +88,6 @@ func (o *Object) Place(i int) Pos {
 	return o.Source
 }
 
-// Child returns the child of that address, or nil.
-func (o *Object) Child(a Addr) *Object {
-	for _, c := range o.Children {
-		if c.Addr == a {
-			return c
-		}
-	}
-	return nil
-}
-
 // Segment escapes one segment of a path. The colon of a key server goes escaped too, as
 // ONTAP's own links have it.
 func Segment(s string) string {

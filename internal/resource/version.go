@@ -1,33 +1,12 @@
 package resource
 
-import (
-	"fmt"
-	"strconv"
-	"strings"
-)
+import "fmt"
 
 // A Version is a release of ONTAP, such as 9.16.1. The zero Version is older than any.
 type Version struct{ Generation, Major, Minor int }
 
 // Oldest is the first release that kmagent manages.
 var Oldest = Version{9, 8, 0}
-
-// ParseVersion reads "9.16.1" or "9.16".
-func ParseVersion(s string) (Version, error) {
-	parts := strings.Split(s, ".")
-	if len(parts) != 2 && len(parts) != 3 {
-		return Version{}, fmt.Errorf("version %q is not like 9.16.1", s)
-	}
-	var n [3]int
-	for i, p := range parts {
-		v, err := strconv.ParseUint(p, 10, 16)
-		if err != nil {
-			return Version{}, fmt.Errorf("version %q is not like 9.16.1", s)
-		}
-		n[i] = int(v)
-	}
-	return Version{n[0], n[1], n[2]}, nil
-}
 
 // String returns "9.16.1", and "9.16" for a release train.
 func (v Version) String() string {
