@@ -122,6 +122,18 @@ func nodeKind() *kind {
 	}
 }
 
+// addNode adds a node, which has none of the onboard keys until they are synchronized.
+func (s *state) addNode(name string) *clusterNode {
+	n := &clusterNode{Name: name, UUID: s.uuid(), Quorum: true}
+	for _, m := range s.KeyManagers {
+		if m.Onboard != nil {
+			n.Onboard = "missing"
+		}
+	}
+	s.Nodes = append(s.Nodes, n)
+	return n
+}
+
 func (p nodePatch) apply(n *clusterNode) {
 	set(&n.Quorum, p.Quorum)
 	set(&n.State, p.State)

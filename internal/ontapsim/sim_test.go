@@ -765,7 +765,7 @@ func TestFaultsOverAConnection(t *testing.T) {
 func TestWorldRefusals(t *testing.T) {
 	cases := []struct{ why, patch, want string }{
 		{"an unknown word", `{"colour":"red"}`, `"colour" is not a word of the world; the words are aggregates, auth_keys, aws, azure, barbican, broken, certificates, common_criteria, cores, drives, effective_version, gcp, holds_keys, jobs, key_servers, key_stores, metrocluster, missing_keys, nodes, paging, platform, policies, svms, volumes`},
-		{"an unknown node", `{"nodes":{"node9":{}}}`, `nodes: there is no node "node9"`},
+		{"an unknown node", `{"nodes":{"node9":{}}}`, `nodes: there is no node "node9"; one with a membership is added`},
 		{"an unknown state", `{"key_servers":{"ks1":{"*":"tired"}}}`, `key_servers: ks1:5696: *: "tired" is not one of available, not_responding, unknown, kmip_unknown, refusing, server_ca_mismatch, client_certificate_refused, tls_failed, network_failed`},
 		{"an unknown outcome", `{"jobs":{"outcome":"luck"}}`, `jobs: outcome: "luck" is not one of success, failure, stuck`},
 		{"an unknown SVM", `{"certificates":[{"name":"x","svm":"nobody"}]}`, `certificates: x: there is no SVM "nobody"`},

@@ -17,9 +17,9 @@ func (s *state) patchRecords(p worldPatch) error {
 	for _, n := range s.Nodes {
 		nodes[n.Name] = n
 	}
-	for name := range p.Nodes {
-		if nodes[name] == nil {
-			return fmt.Errorf("nodes: there is no node %q", name)
+	for name, n := range p.Nodes {
+		if nodes[name] == nil && n.Membership == nil {
+			return fmt.Errorf("nodes: there is no node %q; one with a membership is added", name)
 		}
 	}
 	svms := map[string]*svm{}
@@ -29,8 +29,11 @@ func (s *state) patchRecords(p worldPatch) error {
 	if err := checkCertificates(p.Certificates, svms, p.SVMs); err != nil {
 		return err
 	}
-	for name, n := range p.Nodes {
-		n.apply(nodes[name])
+	for _, name := range sortedKeys(p.Nodes) {
+		if nodes[name] == nil {
+			nodes[name] = s.addNode(name)
+		}
+		p.Nodes[name].apply(nodes[name])
 	}
 	for _, name := range sortedKeys(p.SVMs) {
 		if svms[name] == nil {
