@@ -198,7 +198,7 @@ func (e *editor) change(ctx context.Context, n int) error {
 		if err != nil {
 			return err
 		}
-		if _, err := e.client.Send(ctx, "PATCH", path, map[string]any{"timeout": e.timeout}); err != nil {
+		if _, err := e.client.Send(ctx, "PATCH", path, map[string]any{"timeout": e.timeout}, nil); err != nil {
 			return err
 		}
 	}

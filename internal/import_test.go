@@ -43,6 +43,8 @@ var rules = []rule{
 	{pkg: "internal/diff", not: []string{"net", "net/http", "github.com/prometheus/...", "kmagent/internal/ontap", "kmagent/internal/apply", "kmagent/internal/live"}, why: "a decision must be repeatable without a cluster"},
 	{pkg: "internal/diff", not: []string{"os", "log/slog"}, direct: true, why: "a decision reads nothing and tells nobody: it returns a plan"},
 
+	{pkg: "internal/backup", not: []string{"ours", "net/http"}, but: []string{"internal/plan", "internal/resource", "internal/secret"}, why: "what saves a backup knows neither the cluster's kinds nor how it is reached"},
+
 	{pkg: "internal/live", not: []string{"kmagent/internal/ontap", "kmagent/internal/apply", "kmagent/internal/diff", "kmagent/internal/desired"}, why: "what reads a cluster holds nothing that writes"},
 
 	{pkg: "internal/apply", not: []string{"kmagent/internal/desired", "kmagent/internal/diff", "kmagent/internal/live", "github.com/prometheus/..."}, why: "what carries a plan out does not decide"},

@@ -1,15 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/time/rate"
 
 	"kmagent/internal/agent"
 	"kmagent/internal/apply"
+	"kmagent/internal/backup"
 	"kmagent/internal/desired"
 	"kmagent/internal/live"
 	"kmagent/internal/ontap"
@@ -24,6 +27,7 @@ const connectRate = 50
 
 // A wiring joins the edges of clusters to what they share.
 type wiring struct {
+	stateDir string
 	secrets  *resolve.Resolver
 	dials    *rate.Limiter
 	conns    int // to one cluster at the same time
@@ -37,6 +41,7 @@ func (c *common) wiring(clusters int) *wiring {
 		dir, _ = c.env("CREDENTIALS_DIRECTORY")
 	}
 	w := &wiring{
+		stateDir: c.stateDir,
 		secrets:  &resolve.Resolver{CredentialsDir: dir, Roots: c.secretsRoots, Env: c.env},
 		dials:    rate.NewLimiter(connectRate, connectRate),
 		conns:    2,
@@ -142,6 +147,7 @@ func (r recollection) Ledger() plan.Ledger                  { return r.led }
 func (recollection) Pin(string, time.Time) error            { return errReadOnly }
 func (recollection) See([]plan.Sighting, time.Time) error   { return errReadOnly }
 func (recollection) Adopt([]plan.Adoption, time.Time) error { return errReadOnly }
+func (recollection) End(string, plan.End) error             { return errReadOnly }
 
 var errReadOnly = fmt.Errorf("the state was opened for reading")
 
@@ -153,7 +159,7 @@ func (w *wiring) writing(store *state.Store, done func(plan.Result)) func(desire
 			return agent.Edges{}, err
 		}
 		e := agent.Edges{Reader: live.NewReader(spec.Name, client, w.conns), Again: client.ResetCredentials}
-		runner := &apply.Runner{Writer: client, Secrets: w.secrets, Key: store.Key(), Done: done}
+		runner := &apply.Runner{Writer: client, Secrets: w.secrets, Key: store.Key(), Done: done, Keeper: w.keeper(spec, client)}
 		e.Actor = actor{runner}
 		var book *state.Book
 		e.Reopen = func() (agent.Memory, error) {
@@ -176,6 +182,18 @@ func (w *wiring) writing(store *state.Store, done func(plan.Result)) func(desire
 			return book.Close()
 		}
 		return e, nil
+	}
+}
+
+// keeper returns what saves the key backups of a cluster; nil if the file names nobody who
+// could read them.
+func (w *wiring) keeper(spec desired.Cluster, client *ontap.Client) apply.Keeper {
+	if len(spec.Backup.Recipients) == 0 {
+		return nil
+	}
+	return &backup.Keeper{
+		Cluster: spec.Name, Get: client, Recipients: spec.Backup.Recipients, Now: time.Now,
+		Dir: cmp.Or(spec.Backup.Dir, filepath.Join(w.stateDir, "backups")),
 	}
 }
 

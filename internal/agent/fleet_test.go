@@ -690,11 +690,11 @@ type fullDisk struct {
 	failed bool
 }
 
-func (j *fullDisk) Begin(s *plan.Step, at time.Time) error {
+func (j *fullDisk) Begin(o plan.Operation) (string, error) {
 	if j.failed = j.failed || j.full.Load(); j.failed {
-		return errors.New("write journal: no space left on device")
+		return "", errors.New("write journal: no space left on device")
 	}
-	return j.Book.Begin(s, at)
+	return j.Book.Begin(o)
 }
 
 // While nothing can be recorded nothing is sent; once it can, the agent goes on by itself.

@@ -28,10 +28,9 @@ func (n *notebook) Ledger() plan.Ledger                    { return plan.Ledger{
 func (n *notebook) Pin(uuid string, _ time.Time) error     { n.uuid = uuid; return nil }
 func (n *notebook) See([]plan.Sighting, time.Time) error   { return nil }
 func (n *notebook) Adopt([]plan.Adoption, time.Time) error { return nil }
-func (n *notebook) Begin(*plan.Step, time.Time) error      { return nil }
-func (n *notebook) End(*plan.Step, time.Time, time.Time, plan.Outcome, map[string]string) error {
-	return nil
-}
+func (n *notebook) Begin(plan.Operation) (string, error)   { return "1", nil }
+func (n *notebook) Accept(_, _ string, _ time.Time) error  { return nil }
+func (n *notebook) End(string, plan.End) error             { return nil }
 
 // A game is one cluster of two nodes with one key manager, and a loop that keeps it.
 type game struct {

@@ -18,6 +18,7 @@ import (
 // A Reader looks at one cluster.
 type Reader interface {
 	Read(ctx context.Context, health bool, wanted []*resource.Object) (*resource.Cluster, error)
+	Jobs(ctx context.Context, sought []resource.JobSought) ([]resource.Job, error)
 }
 
 // An Actor carries plans of one cluster out, and knows the digests of its secrets.
@@ -32,6 +33,7 @@ type Memory interface {
 	Pin(uuid string, at time.Time) error
 	See(list []plan.Sighting, at time.Time) error
 	Adopt(list []plan.Adoption, at time.Time) error
+	End(id string, e plan.End) error
 }
 
 // Edges are what a loop meets of the world.
@@ -144,7 +146,31 @@ func (l *Loop) read(ctx context.Context, health bool) (*resource.Cluster, error)
 	if health {
 		l.healthRead = have.At
 	}
-	return have, nil
+	return l.withJobs(ctx, have)
+}
+
+// withJobs adds to what was read the jobs of operations that are open: what became of them
+// cannot be told otherwise.
+func (l *Loop) withJobs(ctx context.Context, have *resource.Cluster) (*resource.Cluster, error) {
+	var sought []resource.JobSought
+	for _, o := range l.known(have).Open {
+		switch {
+		case o.Job != "":
+			sought = append(sought, resource.JobSought{UUID: o.Job})
+		case o.Repeat != resource.Repeatable:
+			sought = append(sought, resource.JobSought{Description: o.Request})
+		}
+	}
+	if len(sought) == 0 {
+		return have, nil
+	}
+	jobs, err := l.Edges.Reader.Jobs(ctx, sought)
+	if err != nil {
+		return nil, err
+	}
+	with := *have
+	with.Jobs = jobs
+	return &with, nil
 }
 
 // recognise checks that the cluster is the one that the file or the first contact named.
@@ -186,6 +212,7 @@ func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) pla
 		Secrets: l.Edges.Actor.Digests(ctx, l.Spec.Objects),
 		Policy:  diff.Policy{MaxDeletes: l.Spec.Policy.MaxDeletes, MinReachable: l.Spec.Policy.MinReachableServers},
 		Ignored: l.Spec.Ignored(now),
+		Keepers: len(l.Spec.Backup.Recipients),
 		Resend:  o.Resend,
 		Now:     now,
 	})
@@ -224,6 +251,11 @@ func (l *Loop) remember(p *Pass) error {
 	}
 	if m.Ledger().UUID != p.Observed.UUID {
 		if err := m.Pin(p.Observed.UUID, now); err != nil {
+			return &MemoryError{err}
+		}
+	}
+	for _, x := range p.Plan.Settled {
+		if err := m.End(x.Op.ID, x.End); err != nil {
 			return &MemoryError{err}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -57,7 +58,8 @@ func (w *worker) assign(t task) {
 }
 
 func reachedOtherwise(a, b desired.Cluster) bool {
-	return a.Endpoint != b.Endpoint || a.TLS != b.TLS || a.Auth != b.Auth
+	return a.Endpoint != b.Endpoint || a.TLS != b.TLS || a.Auth != b.Auth ||
+		a.Backup.Dir != b.Backup.Dir || !slices.Equal(a.Backup.Recipients, b.Backup.Recipients)
 }
 
 func (w *worker) run(ctx context.Context) {
@@ -221,6 +223,8 @@ func tellStep(log *slog.Logger, r plan.Result) {
 		log.Info("step applied", append(attrs, "event", "op.succeeded", "took", r.Took)...)
 	case plan.Failed:
 		log.Error("step failed", append(attrs, "event", "op.failed", "err", plan.Safe(r.Err.Error()))...)
+	case plan.Running:
+		log.Info("step goes on as a job; the next pass looks", append(attrs, "event", "op.accepted", "operation", r.Operation, "took", r.Took)...)
 	case plan.Unknown:
 		log.Error("outcome of step unknown; the next pass looks", append(attrs, "event", "op.unknown", "err", plan.Safe(r.Err.Error()))...)
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -20,16 +21,23 @@ import (
 
 // A Writer is what writing needs of a cluster; *[ontap.Client] is one.
 type Writer interface {
-	// Send makes one request and, if ONTAP answers with a job, waits for its end. Leaves of
-	// body may be secrets. An error that is [ontap.ErrOutcomeUnknown] may have had its
-	// effect; any other had none.
-	Send(ctx context.Context, method, path string, body any) (ontap.Answer, error)
+	// Send makes one request and, if ONTAP answers with a job, tells accepted its UUID and
+	// waits for its end. Leaves of body may be secrets. An error that is
+	// [ontap.ErrOutcomeUnknown] may have had its effect; any other had none.
+	Send(ctx context.Context, method, path string, body any, accepted func(job string)) (ontap.Answer, error)
 }
 
-// A Journal remembers steps. The step is sent only after Begin has returned nil.
+// A Journal remembers operations. A step is sent only after Begin has returned no error.
 type Journal interface {
-	Begin(s *plan.Step, at time.Time) error
-	End(s *plan.Step, begun, at time.Time, o plan.Outcome, digests map[string]string) error
+	Begin(o plan.Operation) (id string, err error)
+	Accept(id, job string, at time.Time) error
+	End(id string, e plan.End) error
+}
+
+// A Keeper saves the backup that is at the path of an object's request. What it saves never
+// passes through here.
+type Keeper interface {
+	Keep(ctx context.Context, path string) (plan.Backup, error)
 }
 
 // A Runner carries plans of one cluster out. Its methods must not overlap.
@@ -38,6 +46,7 @@ type Runner struct {
 	Secrets Opener
 	Key     secret.Key // of the digests that the journal gets
 	Journal Journal
+	Keeper  Keeper            // of the cluster's key backups; nil if none are kept
 	Done    func(plan.Result) // after each step that was sent; may be nil
 }
 
@@ -54,6 +63,7 @@ var (
 	ErrStopped     = errors.New("stopped before this step")
 	ErrStale       = errors.New("what this removal rests on was seen more than a minute ago; the next pass looks again")
 	ErrParent      = errors.New("what it depends on was not created")
+	ErrBefore      = errors.New("the change of the object that comes before it was not made")
 	ErrUnreachable = errors.New("the cluster did not answer an earlier step")
 )
 
@@ -61,7 +71,7 @@ var (
 // report has every step. When ctx ends, the step under way is finished and no other begun.
 func (r *Runner) Run(ctx context.Context, p *plan.Plan) plan.Report {
 	rep := plan.Report{Cluster: p.Cluster, Results: make([]plan.Result, len(p.Steps))}
-	run := &run{Runner: r, created: map[resource.Addr]string{}}
+	run := &run{Runner: r, created: map[resource.Addr]string{}, failed: map[resource.Addr]bool{}}
 	var stop error
 	for i := range p.Steps {
 		s := &p.Steps[i]
@@ -114,37 +124,72 @@ func fatal(err error) error {
 type run struct {
 	*Runner
 	created map[resource.Addr]string // ids of what this plan created
+	failed  map[resource.Addr]bool   // a step of it was tried and did not succeed, or was not tried
 }
 
 func (r *run) step(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
+	res := r.try(ctx, p, s)
+	if res.Outcome != plan.Applied {
+		r.failed[s.Addr] = true
+	}
+	return res
+}
+
+func (r *run) try(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 	begun := time.Now()
 	skip := func(err error) plan.Result { return plan.Result{Step: s, Err: err} }
 	if s.Fresh && age(begun, p.Observed) > maxAge {
 		return skip(ErrStale)
 	}
 	parent, ok := r.created[s.Parent]
-	if s.Parent != (resource.Addr{}) && !ok {
+	switch {
+	case s.Parent != (resource.Addr{}) && !ok:
 		return skip(ErrParent)
+	case s.After && r.failed[s.Addr]:
+		return skip(ErrBefore)
+	case s.After && parent == "":
+		parent = r.created[s.Addr]
 	}
 	bodies, digests, err := r.open(ctx, s)
 	if err != nil {
 		return plan.Result{Step: s, Outcome: plan.Failed, Err: err}
 	}
-	if err := r.Journal.Begin(s, begun); err != nil {
+	id, err := r.Journal.Begin(operation(s, digests, begun))
+	if err != nil {
 		return skip(&JournalError{err})
 	}
 	ctx, cancel := inFlight(ctx)
 	defer cancel()
-	outcome, err := r.send(ctx, s, parent, bodies)
-	if err == nil {
-		outcome = plan.Applied
-	} else {
-		digests = nil
+	end := r.send(ctx, s, id, parent, bodies)
+	if end.Outcome == plan.Applied {
+		end.Secrets = all(digests)
 	}
-	if jerr := r.Journal.End(s, begun, time.Now(), outcome, digests); jerr != nil {
+	end.At = time.Now()
+	err = end.err
+	if jerr := r.Journal.End(id, end.End); jerr != nil {
 		err = errors.Join(err, &JournalError{jerr})
 	}
-	return plan.Result{Step: s, Outcome: outcome, ID: r.created[s.Addr], Err: err, Took: time.Since(begun)}
+	return plan.Result{Step: s, Operation: id, Outcome: end.Outcome, ID: r.created[s.Addr], Err: err, Took: time.Since(begun)}
+}
+
+// operation is a step as it is remembered before its first request leaves.
+func operation(s *plan.Step, digests []map[string]string, begun time.Time) plan.Operation {
+	o := plan.Operation{Op: s.Op, Action: s.Action, Addr: s.Addr, Brings: s.Brings, Wishes: s.Wishes, Repeat: s.Repeat,
+		Nodes: s.Nodes, Backup: s.Backup, At: begun}
+	if len(s.Requests) > 0 {
+		path, _, _ := strings.Cut(s.Requests[0].Path, "?")
+		o.Request, o.Offered = s.Requests[0].Method+" "+path, digests[0]
+	}
+	return o
+}
+
+// all joins the digests of all requests.
+func all(digests []map[string]string) map[string]string {
+	out := map[string]string{}
+	for _, d := range digests {
+		maps.Copy(out, d)
+	}
+	return out
 }
 
 // age is how long ago something was seen, by whichever clock makes it older: the monotonic
@@ -153,50 +198,111 @@ func age(now, seen time.Time) time.Duration {
 	return max(now.Sub(seen), now.Round(0).Sub(seen.Round(0)))
 }
 
-// send makes the requests of a step, one after the other, up to the first that fails.
-func (r *run) send(ctx context.Context, s *plan.Step, parent string, bodies []body) (plan.Outcome, error) {
-	for i := range s.Requests {
-		q := &s.Requests[i]
-		answer, err := r.request(ctx, q, bodies[i].clear, parent)
-		if e, ok := errors.AsType[*ontap.Error](err); ok && q.Instead != nil && e.Status == http.StatusNotFound {
-			q = q.Instead
-			answer, err = r.request(ctx, q, bodies[i].instead, parent)
-		}
-		if err != nil {
-			err = withRemedy(err)
-			if errors.Is(err, ontap.ErrOutcomeUnknown) {
-				return plan.Unknown, err
-			}
-			if i > 0 {
-				err = fmt.Errorf("%s %s was carried out, but then: %w", s.Requests[0].Method, s.Requests[0].Path, err)
-			}
-			return plan.Failed, err
-		}
-		if id := cmp.Or(q.ID, answer.ID()); s.Op == plan.Create && i == 0 && id != "" {
-			r.created[s.Addr] = id
-			parent = id
-		}
-	}
-	return plan.Applied, nil
+// An end is what came of a step, and why.
+type end struct {
+	plan.End
+	err error
 }
 
-func (r *run) request(ctx context.Context, q *plan.Request, body map[string]any, parent string) (ontap.Answer, error) {
-	path := strings.Replace(q.Path, plan.ParentID, resource.Segment(parent), 1)
-	if strings.Contains(path, "//") || strings.HasSuffix(path, "/") {
-		return ontap.Answer{}, fmt.Errorf("%s %s: a segment of the path is empty", q.Method, path)
+// send makes the requests of a step, one after the other, up to the first that fails.
+func (r *run) send(ctx context.Context, s *plan.Step, id, parent string, bodies []body) end {
+	e := end{End: plan.End{Outcome: plan.Applied}}
+	for i := range s.Requests {
+		q := &s.Requests[i]
+		if q.Method == http.MethodGet {
+			e.Backup, e.err = r.keep(ctx, q, parent)
+		} else {
+			e.err = r.request(ctx, s, i, id, &parent, bodies[i])
+		}
+		if e.err != nil {
+			return e.failed(s, i)
+		}
 	}
-	return r.Writer.Send(ctx, q.Method, path, asBody(body))
+	return e
+}
+
+// failed says what it means that request i of a step ended with an error.
+func (e end) failed(s *plan.Step, i int) end {
+	e.Outcome = plan.Failed
+	e.Code = codeOf(e.err)
+	e.err = withRemedy(e.err)
+	switch {
+	case errors.Is(e.err, ontap.ErrJobRunning):
+		e.Outcome, e.err = plan.Running, nil
+	case errors.Is(e.err, ontap.ErrOutcomeUnknown):
+		e.Outcome = plan.Unknown
+	case i > 0:
+		e.err = fmt.Errorf("%s %s was carried out, but then: %w", s.Requests[0].Method, s.Requests[0].Path, e.err)
+	}
+	return e
+}
+
+// request makes request i of a step, or what is to be sent instead of it. If it creates the
+// step's object, its id is that of the parent from then on.
+func (r *run) request(ctx context.Context, s *plan.Step, i int, id string, parent *string, b body) error {
+	q := &s.Requests[i]
+	var jerr error
+	accepted := func(job string) { jerr = r.Journal.Accept(id, job, time.Now()) }
+	answer, err := r.call(ctx, q, b.clear, *parent, accepted)
+	if e, ok := errors.AsType[*ontap.Error](err); ok && q.Instead != nil && e.Status == http.StatusNotFound {
+		q = q.Instead
+		answer, err = r.call(ctx, q, b.instead, *parent, accepted)
+	}
+	if jerr != nil {
+		err = errors.Join(err, &JournalError{jerr})
+	}
+	if err != nil {
+		return err
+	}
+	if made := cmp.Or(q.ID, answer.ID()); s.Op == plan.Create && i == 0 && made != "" {
+		r.created[s.Addr], *parent = made, made
+	}
+	return nil
+}
+
+func (r *run) call(ctx context.Context, q *plan.Request, body map[string]any, parent string, accepted func(string)) (ontap.Answer, error) {
+	path, err := resolved(q, parent)
+	if err != nil {
+		return ontap.Answer{}, err
+	}
+	return r.Writer.Send(ctx, q.Method, path, asBody(body), accepted)
+}
+
+// keep saves the backup that a request asks for.
+func (r *run) keep(ctx context.Context, q *plan.Request, parent string) (plan.Backup, error) {
+	path, err := resolved(q, parent)
+	if err != nil {
+		return plan.Backup{}, err
+	}
+	if r.Keeper == nil {
+		return plan.Backup{}, errors.New("no key backups are kept here")
+	}
+	return r.Keeper.Keep(ctx, path)
+}
+
+// resolved is the path of a request with the id of what was created in it.
+func resolved(q *plan.Request, parent string) (string, error) {
+	path := strings.Replace(q.Path, plan.ParentID, resource.Segment(parent), 1)
+	if strings.Contains(path, "//") || strings.HasSuffix(path, "/") || strings.Contains(path, "/?") {
+		return "", fmt.Errorf("%s %s: a segment of the path is empty", q.Method, path)
+	}
+	return path, nil
+}
+
+// codeOf is the ONTAP error code in an error; empty if there is none.
+func codeOf(err error) string {
+	if e, ok := errors.AsType[*ontap.Error](err); ok {
+		return e.Code
+	}
+	if e, ok := errors.AsType[*ontap.JobError](err); ok {
+		return e.Code
+	}
+	return ""
 }
 
 // withRemedy adds what to do about an answer, where ONTAP's words do not say it.
 func withRemedy(err error) error {
-	code := ""
-	if e, ok := errors.AsType[*ontap.Error](err); ok {
-		code = e.Code
-	} else if e, ok := errors.AsType[*ontap.JobError](err); ok {
-		code = e.Code
-	}
-	if r := resource.Remedy(code); r != "" {
+	if r := resource.Remedy(codeOf(err)); r != "" {
 		return fmt.Errorf("%w: %s", err, r)
 	}
 	return err

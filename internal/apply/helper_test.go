@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -20,16 +21,20 @@ type cluster struct {
 	mu     sync.Mutex
 	sent   []string         // "METHOD path"
 	bodies []map[string]any // nil for none; secrets in the clear
+	job    string           // that it takes every request on as; empty: as none
 	answer func(ctx context.Context, n int, path string) (ontap.Answer, error)
 }
 
-func (c *cluster) Send(ctx context.Context, method, path string, body any) (ontap.Answer, error) {
+func (c *cluster) Send(ctx context.Context, method, path string, body any, accepted func(string)) (ontap.Answer, error) {
 	c.mu.Lock()
 	n := len(c.sent)
 	c.sent = append(c.sent, method+" "+path)
 	clear, _ := exposed(body).(map[string]any)
 	c.bodies = append(c.bodies, clear)
 	c.mu.Unlock()
+	if c.job != "" {
+		accepted(c.job)
+	}
 	if c.answer == nil {
 		return ontap.Answer{}, nil
 	}
@@ -57,21 +62,36 @@ type clear string
 
 // A journal writes down what it is told, in one line each, and fails when it is told to.
 type journal struct {
-	lines    []string
-	digests  map[string]string // of the last end
-	beginErr error
-	endErr   error
+	lines     []string
+	begun     []plan.Operation
+	digests   map[string]string // of the last end
+	last      plan.End
+	beginErr  error
+	acceptErr error
+	endErr    error
 }
 
-func (j *journal) Begin(s *plan.Step, _ time.Time) error {
-	j.lines = append(j.lines, fmt.Sprintf("begin %s %s", s.Op, s.Addr.Name))
-	return j.beginErr
+func (j *journal) Begin(o plan.Operation) (string, error) {
+	j.lines = append(j.lines, fmt.Sprintf("begin %s %s", o.Op, o.Addr.Name))
+	j.begun = append(j.begun, o)
+	return strconv.Itoa(len(j.begun) - 1), j.beginErr
 }
 
-func (j *journal) End(s *plan.Step, _, _ time.Time, o plan.Outcome, digests map[string]string) error {
-	j.lines = append(j.lines, fmt.Sprintf("end %s %s: %s", s.Op, s.Addr.Name, o))
-	j.digests = maps.Clone(digests)
+func (j *journal) Accept(id, job string, _ time.Time) error {
+	j.lines = append(j.lines, fmt.Sprintf("accept %s: %s", j.operation(id).Addr.Name, job))
+	return j.acceptErr
+}
+
+func (j *journal) End(id string, e plan.End) error {
+	o := j.operation(id)
+	j.lines = append(j.lines, fmt.Sprintf("end %s %s: %s", o.Op, o.Addr.Name, e.Outcome))
+	j.digests, j.last = maps.Clone(e.Secrets), e
 	return j.endErr
+}
+
+func (j *journal) operation(id string) plan.Operation {
+	i, _ := strconv.Atoi(id)
+	return j.begun[i]
 }
 
 // Secrets are an Opener.

@@ -1,9 +1,12 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"slices"
 
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
@@ -31,9 +34,10 @@ func Digests(ctx context.Context, o Opener, k secret.Key, want []*resource.Objec
 					continue
 				}
 				v, err := open(ctx, o, f, x.Values[i].Secret())
-				state := plan.SecretState{Err: err}
+				_, unfit := errors.AsType[*unfitError](err)
+				state := plan.SecretState{Err: err, Unfit: unfit}
 				if err == nil {
-					state.Digest = digest(k, v, x.Addr, f.Name)
+					state.Digest = digest(k, v, x.Addr, cmp.Or(f.As, f.Name))
 				}
 				out[plan.SecretAt{Addr: x.Addr, Field: f.Name}] = state
 			}
@@ -53,30 +57,40 @@ func open(ctx context.Context, o Opener, f *resource.Field, ref secret.Ref) (sec
 	if err != nil {
 		return secret.Value{}, err
 	}
+	clear := v.Expose()
 	least := max(f.Min, 1) // an empty file is a mistake, not a secret
-	if n := len(v.Expose()); f.Max > 0 && (n < least || n > f.Max) {
-		return secret.Value{}, fmt.Errorf("%s: what %s names must have %d to %d bytes", f.Name, ref, least, f.Max)
+	if n := len(clear); f.Max > 0 && (n < least || n > f.Max) {
+		return secret.Value{}, &unfitError{fmt.Sprintf("%s: what %s names must have %d to %d bytes", f.Name, ref, least, f.Max)}
+	}
+	if f.Flags.Has(resource.ASCII) && slices.ContainsFunc(clear, func(b byte) bool { return b < 0x20 || b > 0x7e }) {
+		return secret.Value{}, &unfitError{fmt.Sprintf("%s: what %s names must be printable ASCII", f.Name, ref)}
 	}
 	return v, nil
 }
+
+// An unfitError says that a secret was read and cannot be what its field holds.
+type unfitError struct{ text string }
+
+func (e *unfitError) Error() string { return e.text }
 
 // A body is what a request carries, with its secrets in the clear, and what the one that may
 // be sent instead of it carries.
 type body struct{ clear, instead map[string]any }
 
 // open replaces the references in the bodies of a step by what they name, and returns the
-// digests of what is about to be sent.
-func (r *run) open(ctx context.Context, s *plan.Step) (bodies []body, digests map[string]string, err error) {
-	digests = map[string]string{}
+// digests of what is about to be sent, request by request.
+func (r *run) open(ctx context.Context, s *plan.Step) (bodies []body, digests []map[string]string, err error) {
+	digests = make([]map[string]string, len(s.Requests))
 	bodies = make([]body, len(s.Requests))
 	for i, q := range s.Requests {
-		if bodies[i].clear, err = r.clear(ctx, s.Addr, "", q.Body, digests); err != nil {
+		digests[i] = map[string]string{}
+		if bodies[i].clear, err = r.clear(ctx, s.Addr, q.Body, digests[i]); err != nil {
 			return nil, nil, err
 		}
 		if q.Instead == nil {
 			continue
 		}
-		if bodies[i].instead, err = r.clear(ctx, s.Addr, "", q.Instead.Body, digests); err != nil {
+		if bodies[i].instead, err = r.clear(ctx, s.Addr, q.Instead.Body, digests[i]); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -84,37 +98,29 @@ func (r *run) open(ctx context.Context, s *plan.Step) (bodies []body, digests ma
 }
 
 // clear returns a copy of a body, or of an object in it, with its secrets in the clear.
-func (r *run) clear(ctx context.Context, a resource.Addr, under string, body map[string]any, digests map[string]string) (map[string]any, error) {
+func (r *run) clear(ctx context.Context, a resource.Addr, body map[string]any, digests map[string]string) (map[string]any, error) {
 	if body == nil {
 		return nil, nil
 	}
 	out := make(map[string]any, len(body))
 	for k, x := range body {
-		name := k
-		if under != "" {
-			name = under + "." + k
-		}
 		switch x := x.(type) {
 		case map[string]any:
-			inner, err := r.clear(ctx, a, name, x, digests)
+			inner, err := r.clear(ctx, a, x, digests)
 			if err != nil {
 				return nil, err
 			}
 			out[k] = inner
-		case secret.Ref:
-			v, err := r.Secrets.Resolve(ctx, x)
-			if err != nil {
-				return nil, err
-			}
-			digests[name] = digest(r.Key, v, a, name)
-			out[k] = v
-		case plan.Base64:
+		case plan.Sealed:
 			v, err := r.Secrets.Resolve(ctx, x.Ref)
 			if err != nil {
 				return nil, err
 			}
-			digests[name] = digest(r.Key, v, a, name)
-			out[k] = secret.New([]byte(base64.StdEncoding.EncodeToString(v.Expose())))
+			digests[x.Field] = digest(r.Key, v, a, cmp.Or(x.As, x.Field))
+			if x.Base64 {
+				v = secret.New([]byte(base64.StdEncoding.EncodeToString(v.Expose())))
+			}
+			out[k] = v
 		default:
 			out[k] = x
 		}

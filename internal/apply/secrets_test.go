@@ -29,8 +29,8 @@ var passwordAt = plan.SecretAt{Addr: addr("ks1:5696"), Field: "password"}
 func TestSecretsOfAStep(t *testing.T) {
 	open, k := secrets{"cred:one": "first secret", "cred:two": "second secret"}, key(t)
 	one, two := reference(t, "cred:one"), reference(t, "cred:two")
-	body := map[string]any{"username": "db", "timeout": int64(30), "password": one,
-		"onboard": map[string]any{"passphrase": two, "enabled": true}}
+	body := map[string]any{"username": "db", "timeout": int64(30), "password": plan.Sealed{Ref: one, Field: "password"},
+		"onboard": map[string]any{"passphrase": plan.Sealed{Ref: two, Field: "onboard.passphrase"}, "enabled": true}}
 	step := plan.Step{Op: plan.Update, Addr: addr("ks1:5696"), Requests: []plan.Request{
 		{Method: "POST", Path: "/api/x"}, {Method: "PATCH", Path: "/api/x/y", Body: body}}}
 	tests := []struct {
@@ -58,7 +58,7 @@ func TestSecretsOfAStep(t *testing.T) {
 			if d := cmp.Diff(tt.want, j.digests); d != "" {
 				t.Errorf("digests: %s (-want +got)\n%s", tt.why, d)
 			}
-			if body["password"] != one {
+			if (body["password"] != plan.Sealed{Ref: one, Field: "password"}) {
 				t.Error("the plan's own body has the secret in it now")
 			}
 		})
@@ -70,7 +70,7 @@ func TestSecretMissing(t *testing.T) {
 	c, j := &cluster{}, &journal{}
 	step := plan.Step{Op: plan.Update, Addr: addr("ks1:5696"), Requests: []plan.Request{
 		{Method: "POST", Path: "/api/x"},
-		{Method: "PATCH", Path: "/api/x/y", Body: map[string]any{"in": map[string]any{"password": reference(t, "cred:none")}}}}}
+		{Method: "PATCH", Path: "/api/x/y", Body: map[string]any{"in": map[string]any{"password": plan.Sealed{Ref: reference(t, "cred:none")}}}}}}
 	rep := (&Runner{Writer: c, Secrets: secrets{}, Key: key(t), Journal: j}).Run(t.Context(), planOf(step, post("b")))
 	want := []string{"update ks1:5696: failed: cred:none: no such secret", "create b: applied"}
 	if d := cmp.Diff(want, told(rep)); d != "" {

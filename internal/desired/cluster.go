@@ -3,8 +3,12 @@ package desired
 import (
 	"math"
 	"regexp"
+	"strings"
+
+	"filippo.io/age"
 
 	"kmagent/internal/resource"
+	"kmagent/internal/rules"
 )
 
 // maxClusters bounds the fleet of one file.
@@ -17,7 +21,7 @@ type settings struct {
 }
 
 // settingKeys are the keys of defaults, and of a cluster too.
-var settingKeys = []string{"tls", "auth", "interval", "health_interval", "mode", "policy"}
+var settingKeys = []string{"tls", "auth", "interval", "health_interval", "mode", "policy", "backup"}
 
 // root reads the document: its clusters, and the rules that it ignores.
 func (d *decoder) root(n *node) ([]Cluster, []Ignore) {
@@ -162,6 +166,51 @@ func (d *decoder) settings(keys map[string]place, s *settings) {
 	if v, ok := keys["policy"]; ok {
 		d.policy(v, &c.Policy)
 	}
+	if v, ok := keys["backup"]; ok {
+		d.backup(v, &c.Backup)
+	}
+}
+
+// maxRecipients bounds for how many a backup is encrypted.
+const maxRecipients = 20
+
+func (d *decoder) backup(p place, b *Backup) {
+	keys, _ := d.keys(p, "recipients", "dir")
+	if v, ok := keys["dir"]; ok {
+		b.Dir, _ = d.absolute(v)
+	}
+	v, ok := d.need(p, keys, "recipients", "whom key backups are encrypted for: age recipients, age1…")
+	if !ok || !d.is(v, list) {
+		return
+	}
+	if n := len(v.items); n == 0 || n > maxRecipients {
+		d.wrong(v, "has %d members; write 1 to %d, or leave backup out", n, maxRecipients)
+		return
+	}
+	b.Recipients = nil // not joined with those of the defaults
+	for i := range v.items {
+		if r, ok := d.recipient(v.at(i)); ok {
+			b.Recipients = append(b.Recipients, r)
+		}
+	}
+}
+
+// recipient reads an age recipient. What looks like an identity is a secret in the wrong
+// place, and is not repeated.
+func (d *decoder) recipient(p place) (string, bool) {
+	s, ok := d.str(p)
+	if !ok {
+		return "", false
+	}
+	if _, err := age.ParseRecipients(strings.NewReader(s)); err != nil {
+		if strings.HasPrefix(strings.ToUpper(s), "AGE-SECRET-KEY") {
+			d.breaks(rules.KM070, p, "is an age identity, which is a secret; write its recipient, age1…, and keep the identity away from here")
+			return "", false
+		}
+		d.wrong(p, "is not an age recipient; write age1…, as age-keygen prints it")
+		return "", false
+	}
+	return s, true
 }
 
 func (d *decoder) tls(p place, t *TLS) {

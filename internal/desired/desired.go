@@ -60,6 +60,7 @@ type Cluster struct {
 	HealthInterval time.Duration // between reads of expensive fields, 1s to 24h; 0 leaves it to the agent
 	Mode           Mode
 	Policy         Policy
+	Backup         Backup
 	Objects        []*resource.Object // by their place in the file; addresses are unique
 	Ignores        []Ignore           // the file's
 	Source         resource.Pos
@@ -111,6 +112,12 @@ func (m Mode) String() string {
 type Policy struct {
 	MaxDeletes          int // deletions in one pass; 1 unless the file says otherwise, 0 for none
 	MinReachableServers int // key servers that must stay reachable; 0: two of a list of two or more, else one
+}
+
+// Backup says for whom key backups are encrypted, and where they are put.
+type Backup struct {
+	Recipients []string // age recipients, in the form that age writes them; none: no backup is kept
+	Dir        string   // absolute; empty: below the state directory
 }
 
 // Parse reads the one document that a desired-state file holds. The name stands in the

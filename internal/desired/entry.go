@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"kmagent/internal/resource"
+	"kmagent/internal/rules"
 )
 
 // An entry is one object of the file while it is read: what the object will hold, and the
@@ -98,8 +99,9 @@ func (d *decoder) kindOf(p place, kinds []*resource.Kind) (*resource.Kind, bool)
 	case 1:
 		return kind, true
 	case 0:
-		// A tombstone needs no more than what tells which object it is.
-		if len(kinds) == 1 && hasKey(p, stateKey) {
+		// A tombstone needs no more than what tells which object it is. One that does not say
+		// what it is of never means the onboard key manager: it is of the first kind.
+		if hasKey(p, stateKey) {
 			return kinds[0], true
 		}
 		d.noKind(p, choices)
@@ -295,6 +297,10 @@ func (d *decoder) sameObject(e, first *entry) {
 	k := e.object.Kind
 	if k.Identity != "" {
 		d.breaks(ruleOfSame(k), e.identity(), "same %s as line %d (%s)", k.Identity, first.identity().pos.Line, e.object.Addr.Name)
+		return
+	}
+	if k != first.object.Kind {
+		d.breaks(rules.KM010, e.place, "line %d has the other sort already: the cluster has an external or an onboard key manager, not both", first.pos.Line)
 		return
 	}
 	scope := "the cluster"

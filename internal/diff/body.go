@@ -62,10 +62,8 @@ func holds(body map[string]any, name string) bool {
 // request opens it.
 func wire(f *resource.Field, v resource.Value) any {
 	switch {
-	case !v.Secret().IsZero() && f.Flags.Has(resource.Base64):
-		return plan.Base64{Ref: v.Secret()}
 	case !v.Secret().IsZero():
-		return v.Secret()
+		return plan.Sealed{Ref: v.Secret(), Field: f.Name, As: f.As, Base64: f.Flags.Has(resource.Base64)}
 	case v.Link() != resource.LinkTo{}:
 		return map[string]any{"uuid": v.Link().UUID}
 	case v.Links() != nil:

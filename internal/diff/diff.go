@@ -23,6 +23,7 @@ type Input struct {
 	Secrets plan.Secrets       // what became of reading the wanted secrets
 	Policy  Policy
 	Ignored []rules.ID // the rules whose remarks nobody wants now
+	Keepers int        // how many recipients key backups are encrypted for; 0: none are kept
 	Resend  bool       // send secrets that seem to be in place already
 	Now     time.Time
 }
@@ -37,15 +38,20 @@ type Policy struct {
 // leaves out, and it never replaces an object to change a field of it.
 func Compute(in Input) plan.Plan {
 	d := &decider{Input: in, links: links{all: in.Have.Links}, plan: plan.Plan{Cluster: in.Cluster, Observed: in.Have.At}}
+	d.settle()
 	want := slices.Clone(in.Want)
 	slices.SortFunc(want, func(a, b *resource.Object) int { return a.Addr.Compare(b.Addr) })
 	for _, w := range want {
 		d.certificates(w)
+		d.standing(w)
 	}
 	for _, w := range want {
 		d.object(w)
 	}
 	d.unmanaged(want)
+	for _, w := range want {
+		d.backup(w)
+	}
 	d.holdMixedReleases()
 	d.holdBusyStores()
 	d.holdUnsettled()
@@ -53,6 +59,7 @@ func Compute(in Input) plan.Plan {
 	d.holdQuorum()
 	d.holdRekeys()
 	d.limitDeletes()
+	d.dropOrphans()
 	d.cite()
 	return d.plan
 }
@@ -62,6 +69,7 @@ type decider struct {
 	Input
 	links links
 	plan  plan.Plan
+	open  []plan.Operation // of which the end is not known yet
 
 	secondaryAt map[resource.Pos]bool // see secondaries
 }
@@ -129,6 +137,9 @@ func (d *decider) refuse(op plan.Op, want *resource.Object, at resource.Pos, g p
 // create makes an object that is not there, and then sets what its POST does not take.
 func (d *decider) create(want *resource.Object) {
 	s := plan.Step{Op: plan.Create, Addr: want.Addr, Source: want.Source, Wishes: []plan.Wish{there}}
+	if s.Backup = want.Kind.Backup != ""; s.Backup {
+		s.Nodes = d.nodes()
+	}
 	body := map[string]any{}
 	if svm := want.Addr.SVM; svm != "" {
 		if _, ok := d.Have.SVMs[svm]; !ok {
@@ -240,6 +251,10 @@ func (d *decider) update(want, have, parent *resource.Object) {
 			d.regroup(&s, want, have, i, body)
 		case f.Type == resource.Secret:
 			d.set(&s, want, i, w, w, body) // what is there cannot be read; that something is there is all there is to show
+			if f.Flags.Has(resource.Counted) {
+				s.Repeat, s.Backup = resource.Never, want.Kind.Backup != ""
+				d.prove(&s, want, i)
+			}
 		default:
 			d.set(&s, want, i, h, w, body)
 		}
@@ -330,17 +345,32 @@ func (d *decider) secretDiffers(want, have *resource.Object, i int) bool {
 	known := d.Ledger.Objects[want.Addr]
 	old, sent := known.Secrets[f.Name]
 	switch {
-	case d.Resend, otherInUse(f, have):
+	case d.resends(want, i), otherInUse(f, have):
 		return true
 	case sent:
 		return old != state.Digest
 	case known.Created:
 		return true
+	case state.Digest == known.Refused && known.Refused != "":
+		return false // it is not the one in place, whatever that is
 	}
 	d.plan.Adopted = append(d.plan.Adopted, plan.Adoption{Addr: want.Addr, Field: f.Name, Digest: state.Digest})
 	d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: want.Addr, Source: want.Place(i),
 		Text: f.Name + " is taken to be current, since the object was there before us; apply --resend-secrets sends it"})
 	return false
+}
+
+// resends says whether a secret that seems to be in place is to be sent. One whose former value
+// ONTAP wants to see is sent only if the file names that, and it is not known to have been
+// changed from here.
+func (d *decider) resends(want *resource.Object, i int) bool {
+	f := &want.Kind.Fields[i]
+	if !d.Resend || !f.Flags.Has(resource.Patch) {
+		return false
+	}
+	j := formerOf(want.Kind, f.Name)
+	known := d.Ledger.Objects[want.Addr]
+	return j < 0 || want.Values[j].IsSet() && (known.Secrets[f.Name] == "" || known.Adopted[f.Name])
 }
 
 // otherInUse says whether ONTAP tells that an alternative of a secret is in use in its place:
@@ -357,9 +387,9 @@ func (d *decider) set(s *plan.Step, want *resource.Object, i int, old, new resou
 	wish := plan.Wish{Field: f.Name}
 	switch f.Type {
 	case resource.Secret:
-		state := d.Secrets[plan.SecretAt{Addr: want.Addr, Field: f.Name}]
+		state := d.secret(want, i)
 		if state.Err != nil {
-			d.block(s, want.Place(i), plan.Held, plan.Secret, state.Err.Error())
+			d.unreadable(s, want, i, state)
 		}
 		wish.Value = state.Digest
 	case resource.Link, resource.Links:
@@ -374,6 +404,28 @@ func (d *decider) set(s *plan.Step, want *resource.Object, i int, old, new resou
 	s.Changes = append(s.Changes, plan.Change{Field: f.Name, Old: old, New: new})
 	s.Wishes = append(s.Wishes, wish)
 	assign(body, f.Name, wire(f, new))
+}
+
+// unreadable holds a step for a secret that cannot be had, or is not fit to be sent.
+func (d *decider) unreadable(s *plan.Step, want *resource.Object, i int, state plan.SecretState) {
+	d.block(s, want.Place(i), plan.Held, plan.Secret, state.Err.Error())
+	if state.Unfit && want.Kind.Fields[i].Flags.Has(resource.Counted) {
+		s.Rule = string(rules.KM020)
+	}
+}
+
+// dropOrphans takes out what was to follow a step that is not sent after all.
+func (d *decider) dropOrphans() {
+	ready := map[resource.Addr]bool{}
+	d.plan.Steps = slices.DeleteFunc(d.plan.Steps, func(s plan.Step) bool {
+		if s.After && !ready[s.Addr] && !d.Ledger.Objects[s.Addr].Owed {
+			return true
+		}
+		if s.Backup && s.Status == plan.Ready {
+			ready[s.Addr] = true
+		}
+		return false
+	})
 }
 
 // block keeps a step from being sent. The first reason stands, but a refusal outdoes a hold.

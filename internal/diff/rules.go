@@ -90,6 +90,31 @@ func (d *decider) keyPair(want *resource.Object, i int, next *resource.Object) {
 	d.remark(rules.KM031, want, i, fmt.Sprintf("%s has another key than %s", plan.Safe(next.Addr.Name), plan.Safe(cmp.Or(current.Addr.Name, current.ID))))
 }
 
+// partnerCodes are the values of status.code that are about the MetroCluster partner.
+var partnerCodes = []int64{65536894, 65536896, 65537201, 65537202, 65537203, 65537204, 65537245}
+
+// standing remarks on what ONTAP says remains to be done for a key manager: KM060 if it is the
+// MetroCluster partner's.
+func (d *decider) standing(want *resource.Object) {
+	have := d.Have.Objects[want.Addr]
+	if want.Absent || have == nil || have.Kind != want.Kind {
+		return
+	}
+	i := have.Kind.Index("status.code")
+	if i < 0 || !have.Values[i].IsSet() {
+		return
+	}
+	code := have.Values[i].Int()
+	text := fmt.Sprintf("%d, %s", code, plan.Safe(have.Value("status.message").Str()))
+	switch {
+	case code == 0 || code == 65537200:
+	case slices.Contains(partnerCodes, code):
+		d.remark(rules.KM060, want, i, text)
+	default:
+		d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: want.Addr, Source: want.Source, Text: "status.code: " + text})
+	}
+}
+
 func keyID(certificate *resource.Object) string {
 	return certificate.Value("subject_key_identifier").Str()
 }

@@ -8,29 +8,52 @@ import (
 	"kmagent/internal/resource"
 )
 
-// act changes, by the actions that the table names, what a PATCH cannot: all fields of one
-// action in one request.
+// act takes the actions that are due: one that changes what a PATCH cannot, all its fields in
+// one request, and one that gives an object to nodes that came.
 func (d *decider) act(want, have *resource.Object) {
 	for _, a := range want.Kind.Actions {
-		s := plan.Step{Op: plan.Act, Addr: want.Addr, Source: want.Source, Action: a.Name}
-		for i := range want.Kind.Fields {
-			f := &want.Kind.Fields[i]
-			if f.Via != a.Name || !want.Values[i].IsSet() || f.Equal(want.Values[i], have.Values[i]) {
+		s := plan.Step{Op: plan.Act, Addr: want.Addr, Source: want.Source, Action: a.Name, Repeat: a.Repeat}
+		switch a.Due {
+		case resource.OnDifference:
+			d.differences(&s, want, have, a)
+			if len(s.Changes) == 0 {
 				continue
 			}
-			d.set(&s, want, i, have.Values[i], want.Values[i], map[string]any{})
-			if reason, status, g := inStoreStill(want, have, f); status != plan.Ready {
-				d.block(&s, want.Place(i), status, g, reason)
+		case resource.OnNewNode:
+			if !d.newNodes(&s, want, have, a) {
+				continue
 			}
-			if since := later(a.Since, f.PatchSince); d.Have.Version.Before(since) {
-				d.block(&s, want.Place(i), plan.Refused, plan.Version, fmt.Sprintf("changing %s needs ONTAP %s; the cluster runs %s", f.Name, since, d.Have.Version))
-			}
+		default:
+			continue
 		}
-		if len(s.Changes) > 0 {
-			s.Requests = []plan.Request{{Method: "POST", Path: d.path(have) + "/" + a.Path, Body: d.actionBody(want, a)}}
-			d.add(s)
+		s.Requests = []plan.Request{d.request(want, have, a)}
+		d.add(s)
+	}
+}
+
+// differences puts into a step the fields that the action changes.
+func (d *decider) differences(s *plan.Step, want, have *resource.Object, a resource.Action) {
+	for i := range want.Kind.Fields {
+		f := &want.Kind.Fields[i]
+		if f.Via != a.Name || !want.Values[i].IsSet() || f.Equal(want.Values[i], have.Values[i]) {
+			continue
+		}
+		d.set(s, want, i, have.Values[i], want.Values[i], map[string]any{})
+		if reason, status, g := inStoreStill(want, have, f); status != plan.Ready {
+			d.block(s, want.Place(i), status, g, reason)
+		}
+		if since := later(a.Since, f.PatchSince); d.Have.Version.Before(since) {
+			d.block(s, want.Place(i), plan.Refused, plan.Version, fmt.Sprintf("changing %s needs ONTAP %s; the cluster runs %s", f.Name, since, d.Have.Version))
 		}
 	}
+}
+
+// request is what takes an action.
+func (d *decider) request(want, have *resource.Object, a resource.Action) plan.Request {
+	if a.Path == "" {
+		return plan.Request{Method: "PATCH", Path: d.path(have), Body: d.actionBody(want, a)}
+	}
+	return plan.Request{Method: "POST", Path: d.path(have) + "/" + a.Path, Body: d.actionBody(want, a)}
 }
 
 // inStoreStill says why an action on a configuration that is not in use cannot be taken, if so
@@ -55,14 +78,28 @@ func later(a, b resource.Version) resource.Version {
 }
 
 // actionBody has every field that the action's table names, so far as the file has it and
-// the release takes it.
+// the release takes it; nil if the action sends nothing.
 func (d *decider) actionBody(want *resource.Object, a resource.Action) map[string]any {
+	if len(a.Body) == 0 {
+		return nil
+	}
 	body := map[string]any{}
-	for _, name := range a.Body {
-		i := want.Kind.Index(name)
-		if f := &want.Kind.Fields[i]; want.Values[i].IsSet() && !d.Have.Version.Before(f.PatchSince) {
-			assign(body, name, wire(f, want.Values[i]))
+	for _, p := range a.Body {
+		if p.Field == "" {
+			assign(body, p.As, p.Const.Plain())
+			continue
 		}
+		i := want.Kind.Index(p.Field)
+		f := &want.Kind.Fields[i]
+		if !want.Values[i].IsSet() || d.Have.Version.Before(f.PatchSince) {
+			continue
+		}
+		v := wire(f, want.Values[i])
+		if sealed, ok := v.(plan.Sealed); ok && p.As != "" {
+			sealed.Field, sealed.As = p.As, f.Name
+			v = sealed
+		}
+		assign(body, cmp.Or(p.As, p.Field), v)
 	}
 	return body
 }
@@ -81,6 +118,10 @@ func (d *decider) inStore(s *plan.Step, want *resource.Object) string {
 	return "?create_inactive=true"
 }
 
+// enableAction is what a switch to another configuration is called; it belongs to all kinds
+// that are key stores, and so to no table.
+const enableAction = "enable"
+
 // enable puts a configuration to use that is in store. The other way round nothing can be
 // done: one is put out of use by enabling another (65538910).
 func (d *decider) enable(want, have *resource.Object) {
@@ -93,7 +134,7 @@ func (d *decider) enable(want, have *resource.Object) {
 		return
 	}
 	f := &want.Kind.Fields[i]
-	s := plan.Step{Op: plan.Act, Addr: want.Addr, Source: want.Place(i), Action: "enable"}
+	s := plan.Step{Op: plan.Act, Addr: want.Addr, Source: want.Place(i), Action: enableAction, Repeat: resource.Never}
 	d.set(&s, want, i, is, wants, map[string]any{})
 	s.Requests = []plan.Request{{Method: "PATCH", Path: "/api/security/key-stores/" + resource.Segment(have.ID), Body: map[string]any{"enabled": true}}}
 	if !wants.Bool() {
@@ -159,18 +200,5 @@ func (d *decider) holdBusyStores() {
 		}
 		scope := cmp.Or(s.Addr.SVM, "the cluster")
 		d.block(s, s.Source, plan.Held, plan.KeyStore, fmt.Sprintf("the key store of %s is %s, not active", scope, state))
-	}
-}
-
-// holdUnsettled keeps an action from being sent while one that was sent before, and of which
-// nothing more is known, may still be under way. If it succeeded, what the file wants is
-// there and there is no step.
-func (d *decider) holdUnsettled() {
-	for i := range d.plan.Steps {
-		s := &d.plan.Steps[i]
-		if s.Op == plan.Act && s.Status == plan.Ready && d.Ledger.Objects[s.Addr].Unsettled(d.Now) {
-			d.block(s, s.Source, plan.Held, plan.Unsettled,
-				"an action was sent within the hour and what became of it is not known: it may still be under way. Look at the jobs of the cluster; the plan goes on when the cluster shows it, or after an hour")
-		}
 	}
 }

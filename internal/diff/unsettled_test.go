@@ -26,8 +26,8 @@ func TestLostRekeyIsNotRepeated(t *testing.T) {
 	}{{-1, plan.Ready}, {time.Minute, plan.Held}, {59 * time.Minute, plan.Held}, {time.Hour, plan.Ready}} {
 		in := input([]*resource.Object{want}, have)
 		if c.age >= 0 {
-			r := plan.Remembered{}.WithOpen([]plan.Wish{{Field: "key_id", Value: "k2"}}, now.Add(-c.age))
-			in.Ledger.Objects = map[resource.Addr]plan.Remembered{a: r}
+			in.Ledger.Open = []plan.Operation{{ID: "7", Op: plan.Act, Action: "rekey_external", Addr: a, Repeat: resource.Converges,
+				Wishes: []plan.Wish{{Field: "key_id", Value: "k2"}}, At: now.Add(-c.age), Lost: true}}
 		}
 		p := diff.Compute(in)
 		if len(p.Steps) != 1 || p.Steps[0].Op != plan.Act || p.Steps[0].Status != c.status {

@@ -94,13 +94,14 @@ func clusterOf(s Source, refs references) cluster {
 	w := &writer{links: linksOf(s.Have), refs: refs}
 	for _, name := range resource.Sections() {
 		sec := section{name: name}
-		for _, k := range resource.InSection(name) {
-			sec.about = append(sec.about, k.Doc)
-		}
 		for _, o := range objects {
-			if o.Kind.Section == name {
-				sec.entries = append(sec.entries, w.entry(o))
+			if o.Kind.Section != name {
+				continue
 			}
+			if !slices.Contains(sec.about, o.Kind.Doc) {
+				sec.about = append(sec.about, o.Kind.Doc)
+			}
+			sec.entries = append(sec.entries, w.entry(o))
 		}
 		if len(sec.entries) > 0 {
 			c.sections = append(c.sections, sec)

@@ -50,6 +50,10 @@ func entry(k *resource.Kind, shared bool) *schema {
 	s.Properties["state"] = word("The object is to be deleted. Without it, it is to be there as the entry says.", "absent")
 	if shared {
 		s.AnyOf = selected(k)
+		if resource.InSection(k.Section)[0] == k {
+			// A tombstone that does not say what it is of is of the first kind.
+			s.AnyOf = append(s.AnyOf, &schema{Required: []string{"state"}})
+		}
 	}
 	present := &schema{}
 	for _, f := range k.Fields {

@@ -19,6 +19,7 @@ var entries = map[string]map[string]any{
 		"svm": "vs1", "external.client_certificate": "kmip-client", "external.server_ca_certificates": []any{"kmip-ca"},
 		"external.servers": []any{map[string]any{"server": "ks1"}},
 	},
+	"key_manager.onboard": {"onboard.passphrase": "cred:okm"},
 	"azure_key_vault": {
 		"svm": "vs1", "name": "https://v.example.net", "key_id": "https://v.example.net/keys/k/1",
 		"client_id": "c", "tenant_id": "t", "client_secret": "cred:akv",
@@ -221,7 +222,8 @@ func TestSharedSection(t *testing.T) {
 		{"the second", map[string]any{"other": map[string]any{}}, true},
 		{"the second, dotted", map[string]any{"other.size": 1}, true},
 		{"of the second there is no more to say", map[string]any{"other": map[string]any{}, "state": "absent"}, true},
-		{"neither", map[string]any{"state": "absent"}, false},
+		{"neither, to be gone: it is of the first", map[string]any{"state": "absent"}, true},
+		{"neither", map[string]any{}, false},
 		{"both", with(entries["key_manager.external"], "other.size", 1), false},
 		{"the second is the cluster's", map[string]any{"svm": "vs1", "other.size": 1}, false},
 	} {

@@ -73,6 +73,7 @@ func settings() map[string]*schema {
 		"health_interval": ref("duration", "The time between reads of reachability, which costs ONTAP work."),
 		"mode":            mode,
 		"policy":          ref("policy", "What a pass may take away."),
+		"backup":          ref("backup", "For whom key backups are encrypted, and where they are put. Without it none is kept."),
 	}
 }
 
@@ -85,6 +86,7 @@ func definitions(kinds []*resource.Kind) map[string]*schema {
 		}),
 		"auth":     auth(),
 		"policy":   policy(),
+		"backup":   backup(),
 		"duration": form("From 1s to 24h, such as 90s, 5m or 1h30m.", `^\+?(([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`),
 		"path":     form("An absolute path on kmagent's host.", `^/`),
 		"uuid":     form("A UUID, such as 1cd8a442-86d1-11e0-ae1c-123478563412.", uuidPattern),
@@ -127,6 +129,15 @@ func policy() *schema {
 		"max_deletes":           deletes,
 		"min_reachable_servers": integer("Key servers that must stay available on every node; without it, two of a list of two or more, else one.", 1, 100),
 	})
+}
+
+func backup() *schema {
+	s := object("", map[string]*schema{
+		"recipients": list("Whom key backups are encrypted for: age recipients.", 1, 20, form("", `^age1`)),
+		"dir":        ref("path", "Where they are put; without it, backups below the state directory."),
+	})
+	s.Required = []string{"recipients"}
+	return s
 }
 
 const uuidPattern = `^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$`

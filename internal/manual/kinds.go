@@ -2,6 +2,7 @@ package manual
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -77,8 +78,17 @@ func describe(b *bytes.Buffer, k *resource.Kind, home string) {
 	}
 	b.WriteString("\n| Action | Since | Sends | What it does |\n| --- | --- | --- | --- |\n")
 	for _, a := range k.Actions {
-		row(b, "`"+a.Name+"`", a.Since.String(), code(a.Body), a.Doc)
+		row(b, "`"+a.Name+"`", a.Since.String(), sends(a), a.Doc)
 	}
+}
+
+// sends lists the fields of an action's body.
+func sends(a resource.Action) string {
+	names := make([]string, len(a.Body))
+	for i, p := range a.Body {
+		names[i] = cmp.Or(p.As, p.Field)
+	}
+	return code(names)
 }
 
 // path is where ONTAP has the kind: a child's stands below its parent's.

@@ -24,6 +24,10 @@ var (
 	ErrJobGone = fmt.Errorf("the job is gone: %w", ErrOutcomeUnknown)
 )
 
+// ErrJobRunning is a job that was on its way when we stopped waiting for it: it has not failed,
+// and what becomes of it is to be asked later.
+var ErrJobRunning = fmt.Errorf("the job goes on: %w", ErrOutcomeUnknown)
+
 // An Error is an answer that says no.
 type Error struct {
 	Method, Path string

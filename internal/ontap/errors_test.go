@@ -42,7 +42,7 @@ func TestErrorText(t *testing.T) {
 		{400, `{"error":{"message":"` + strings.Repeat("x", 10000) + `"}}`,
 			"PATCH " + vault + ": " + strings.Repeat("x", 253) + "… (HTTP 400)", "far too long"},
 	} {
-		_, err := newFake(t, always(c.status, c.body)).Send(t.Context(), "PATCH", vault, map[string]any{})
+		_, err := newFake(t, always(c.status, c.body)).Send(t.Context(), "PATCH", vault, map[string]any{}, nil)
 		if err == nil || err.Error() != c.want {
 			t.Errorf("%s\n got %v\nwant %s", c.why, err, c.want)
 		}
@@ -69,7 +69,7 @@ func TestClasses(t *testing.T) {
 		{status: 503, unknown: true, temporary: true},
 		{status: 504, unknown: true, temporary: true},
 	} {
-		_, err := newFake(t, always(c.status, fmt.Sprintf(`{"error":{"code":%q}}`, c.code))).Send(t.Context(), "POST", collection, nil)
+		_, err := newFake(t, always(c.status, fmt.Sprintf(`{"error":{"code":%q}}`, c.code))).Send(t.Context(), "POST", collection, nil, nil)
 		e, ok := errors.AsType[*Error](err)
 		if !ok {
 			t.Errorf("HTTP %d: %v", c.status, err)
@@ -117,7 +117,7 @@ func TestReasons(t *testing.T) {
 		{io.ErrUnexpectedEOF, EOF, true},
 		{errors.New("malformed HTTP response canary"), Protocol, true},
 	} {
-		_, err := newFake(t, script(fails(c.err))).Send(t.Context(), "POST", collection, nil)
+		_, err := newFake(t, script(fails(c.err))).Send(t.Context(), "POST", collection, nil, nil)
 		e, ok := errors.AsType[*TransportError](err)
 		if !ok || e.Reason != c.want || e.Sent != c.sent || errors.Is(err, ErrOutcomeUnknown) != c.sent {
 			t.Errorf("%.80s: got %v, want %s, sent %t", c.err, err, c.want, c.sent)
@@ -160,7 +160,7 @@ func TestRedirectIsAnError(t *testing.T) {
 		"%zz\x00canary":           "no place at all",
 	} {
 		f := script(answer(307, "", "Location", location))
-		_, err := newFake(t, f).Send(t.Context(), "POST", collection, nil)
+		_, err := newFake(t, f).Send(t.Context(), "POST", collection, nil, nil)
 		text := "POST security/key-managers: unusable answer (HTTP 307): redirects are not followed; this one goes to " + want
 		if err == nil || err.Error() != text || !errors.Is(err, ErrOutcomeUnknown) || f.count() != 1 {
 			t.Errorf("%q: %v after %d requests, want %s", location, err, f.count(), text)
@@ -215,7 +215,7 @@ func TestRetries(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			for _, method := range []string{"POST", "PATCH", "DELETE"} {
 				f := &fake{answer: func(n int, _ *http.Request) (*http.Response, error) { return c.script[min(n, len(c.script)-1)]() }}
-				newFake(t, f).Send(t.Context(), method, collection, nil)
+				newFake(t, f).Send(t.Context(), method, collection, nil, nil)
 				if f.count() != 1 {
 					t.Errorf("%s was sent %d times: %s", method, f.count(), c.why)
 				}

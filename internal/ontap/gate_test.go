@@ -62,7 +62,7 @@ func TestRefusedCredentialsAreNotRepeated(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	for range 10 {
-		_, err := c.Send(t.Context(), "POST", collection, nil)
+		_, err := c.Send(t.Context(), "POST", collection, nil, nil)
 		want := "POST security/key-managers: not sent: the cluster refused these credentials before"
 		if err == nil || err.Error() != want || !errors.Is(err, ErrAuth) || errors.Is(err, ErrOutcomeUnknown) {
 			t.Errorf("got %v, want %s", err, want)
@@ -137,7 +137,7 @@ func TestRotatedWhileRefused(t *testing.T) {
 	} {
 		f := accepts("right")
 		k := &keeper{then: func(n int) (Credential, error) { return c.then[min(n, len(c.then))-1], nil }}
-		_, err := gated(t, f, k).Send(t.Context(), "POST", collection, map[string]any{"a": "b"})
+		_, err := gated(t, f, k).Send(t.Context(), "POST", collection, map[string]any{"a": "b"}, nil)
 		if (err == nil) != c.ok || !c.ok && !errors.Is(err, ErrAuth) || f.count() != c.count {
 			t.Errorf("%s: %v after %d requests", c.why, err, f.count())
 		}
@@ -198,7 +198,7 @@ func TestCanceledWhileWaitingForTheFirst(t *testing.T) {
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := c.Send(ctx, "POST", collection, nil)
+		_, err := c.Send(ctx, "POST", collection, nil, nil)
 		if e, ok := errors.AsType[*TransportError](err); !ok || e.Reason != Timeout || errors.Is(err, ErrOutcomeUnknown) || f.count() != 1 {
 			t.Errorf("%v after %d requests", err, f.count())
 		}

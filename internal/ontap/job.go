@@ -25,6 +25,11 @@ func (j Job) Succeeded() bool { return j.State == "success" }
 // way, whatever its state is called.
 func (j Job) Failed() bool { return j.State == "failure" || j.State == "error" }
 
+// Running says whether the job was seen on its way, in a word that ONTAP has for that.
+func (j Job) Running() bool {
+	return j.State == "queued" || j.State == "running" || j.State == "paused"
+}
+
 // Job returns the state of a job. A job that the cluster does not know is [ErrJobGone].
 func (c *Client) Job(ctx context.Context, uuid string) (Job, error) {
 	return c.job(ctx, uuid, nil)
@@ -79,7 +84,8 @@ const (
 )
 
 // WaitJob waits until a job has ended, for as long as ctx allows. No error means success, and
-// [*JobError] failure; with every other error the outcome is unknown: [ErrOutcomeUnknown].
+// [*JobError] failure; with every other error the outcome is unknown: [ErrOutcomeUnknown], and
+// [ErrJobRunning] if the job was seen on its way last.
 func (c *Client) WaitJob(ctx context.Context, uuid string) error {
 	return c.waitJob(ctx, uuid, nil)
 }
@@ -95,8 +101,10 @@ func (c *Client) waitJob(ctx context.Context, uuid string, secrets []string) err
 		case err == nil && j.Failed():
 			return &JobError{UUID: j.UUID, Code: j.Code, Message: j.Message}
 		}
-		if err := sleep(ctx, pause); err != nil {
-			return fmt.Errorf("wait for job %s: %w", safe(uuid), unknown(err))
+		if stop := sleep(ctx, pause); stop != nil && err == nil && j.Running() {
+			return fmt.Errorf("wait for job %s: %w: %w", safe(uuid), ErrJobRunning, stop)
+		} else if stop != nil {
+			return fmt.Errorf("wait for job %s: %w", safe(uuid), unknown(stop))
 		}
 	}
 }

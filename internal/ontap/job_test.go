@@ -47,7 +47,7 @@ func TestJobs(t *testing.T) {
 			wait + "what became of it is unknown: GET cluster/jobs/7f0c: no (ONTAP error 6, HTTP 403)", true, false, "the role cannot read jobs"},
 		{script{answer(401, ``)},
 			wait + "what became of it is unknown: GET cluster/jobs/7f0c: the cluster refused the credentials (HTTP 401)", true, false, "locked out meanwhile"},
-		{script{state("running")}, wait + "what became of it is unknown: context deadline exceeded", true, false, "without end"},
+		{script{state("running")}, wait + "the job goes on: what became of it is unknown: context deadline exceeded", true, false, "without end"},
 		{script{state("SUCCESS")}, wait + "what became of it is unknown: context deadline exceeded", true, false, "another word"},
 		{script{answer(200, `{"State":"success"}`)}, wait + "what became of it is unknown: context deadline exceeded", true, false, "another member"},
 		{script{answer(200, `{"state":["success"]}`)}, wait + "what became of it is unknown: context deadline exceeded", true, false, "another shape"},
@@ -56,7 +56,7 @@ func TestJobs(t *testing.T) {
 			all := append(script{answer(202, begun)}, c.answers...)
 			f := &fake{answer: func(n int, _ *http.Request) (*http.Response, error) { return all[min(n, len(all)-1)]() }}
 			start := time.Now()
-			a, err := newFake(t, f).Send(t.Context(), "POST", collection, nil)
+			a, err := newFake(t, f).Send(t.Context(), "POST", collection, nil, nil)
 			switch {
 			case c.want == "" && (err != nil || a.Job != "7f0c"):
 				t.Errorf("%s: %+v, %v", c.why, a, err)

@@ -104,7 +104,7 @@ func TestTLSMatrix(t *testing.T) {
 			s := serve(t, c.server, object)
 			cl := dialTo(t, s, ca, c.change)
 			_, err := cl.Get(t.Context(), "cluster", nil)
-			_, changeErr := cl.Send(t.Context(), "POST", collection, map[string]any{"a": "b"})
+			_, changeErr := cl.Send(t.Context(), "POST", collection, map[string]any{"a": "b"}, nil)
 			if c.want == "" {
 				if err != nil || changeErr != nil {
 					t.Errorf("%v, %v", err, changeErr)
@@ -248,7 +248,7 @@ func TestRedirectNeverFollowed(t *testing.T) {
 			})
 			c := dialTo(t, s, ca, nil)
 			_, err := c.Get(t.Context(), "cluster", nil)
-			_, sendErr := c.Send(t.Context(), "POST", collection, map[string]any{"a": "b"})
+			_, sendErr := c.Send(t.Context(), "POST", collection, map[string]any{"a": "b"}, nil)
 			for _, err := range []error{err, sendErr} {
 				if e, ok := errors.AsType[*AnswerError](err); !ok || e.Status != status {
 					t.Errorf("%d to %s: %v", status, target, err)
@@ -363,7 +363,7 @@ func TestTruncatedAtEveryByte(t *testing.T) {
 				if err == nil && records != `{"uuid":"a"} {"uuid":"b"}` || err != nil && (records != "" || n == len(whole)) {
 					t.Errorf("after %q: %q, %v", whole[:n], records, err)
 				}
-				if _, err := c.Send(t.Context(), "POST", collection, nil); err != nil && (n == len(whole) || !errors.Is(err, ErrOutcomeUnknown)) {
+				if _, err := c.Send(t.Context(), "POST", collection, nil, nil); err != nil && (n == len(whole) || !errors.Is(err, ErrOutcomeUnknown)) {
 					t.Errorf("a change, after %q: %v", whole[:n], err)
 				}
 			}
@@ -404,7 +404,7 @@ func TestConnectionBreaks(t *testing.T) {
 	} {
 		s := serve(t, config, c.h)
 		cl := dialTo(t, s, ca, nil)
-		_, err := cl.Send(t.Context(), "POST", collection, map[string]any{"a": "b"})
+		_, err := cl.Send(t.Context(), "POST", collection, map[string]any{"a": "b"}, nil)
 		e, ok := errors.AsType[*TransportError](err)
 		if !ok || !slices.Contains(c.want, e.Reason) || !errors.Is(err, ErrOutcomeUnknown) || s.requests.Load() != 1 {
 			t.Errorf("%s: %v, %d requests, want %s", c.why, err, s.requests.Load(), c.want)
@@ -413,7 +413,7 @@ func TestConnectionBreaks(t *testing.T) {
 	s := serve(t, config, object)
 	cl := dialTo(t, s, ca, nil)
 	s.Close()
-	_, err := cl.Send(t.Context(), "POST", collection, nil)
+	_, err := cl.Send(t.Context(), "POST", collection, nil, nil)
 	if e, ok := errors.AsType[*TransportError](err); !ok || e.Reason != Refused || errors.Is(err, ErrOutcomeUnknown) {
 		t.Errorf("nobody there: %v", err)
 	}
@@ -431,7 +431,7 @@ func TestStaleConnection(t *testing.T) {
 		}
 		before := s.requests.Load()
 		s.CloseClientConnections()
-		_, err := c.Send(t.Context(), "POST", collection, map[string]any{"a": "b"})
+		_, err := c.Send(t.Context(), "POST", collection, map[string]any{"a": "b"}, nil)
 		if n := s.requests.Load() - before; n > 1 || err == nil && n != 1 || err != nil && !errors.Is(err, ErrOutcomeUnknown) {
 			t.Errorf("%v after %d requests", err, n)
 		}
@@ -464,7 +464,7 @@ func TestDialIsLimited(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.CloseIdle()
-	_, err := c.Send(t.Context(), "POST", collection, nil)
+	_, err := c.Send(t.Context(), "POST", collection, nil, nil)
 	if want := "POST security/key-managers: no whole answer in time"; err == nil || err.Error() != want || errors.Is(err, ErrOutcomeUnknown) {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -533,7 +533,7 @@ func TestObserve(t *testing.T) {
 		}
 	})
 	c.Get(t.Context(), "/api/cluster", nil)
-	c.Send(t.Context(), "DELETE", collection+"/x", nil)
+	c.Send(t.Context(), "DELETE", collection+"/x", nil, nil)
 	s.Close()
 	c.Get(t.Context(), "cluster", nil)
 	want := []Exchange{

@@ -33,7 +33,8 @@ func (a Answer) ID() string {
 }
 
 // Send makes one change, with POST, PATCH or DELETE, and returns when it has come to its end:
-// if ONTAP answers with a job, when that has. A leaf of body that has a method
+// if ONTAP answers with a job, when that has; accepted, unless it is nil, is told the job's
+// UUID before the wait begins. A leaf of body that has a method
 // Expose() []byte is a secret: it is sent as a string, and masked in whatever the cluster
 // says of the request. Other leaves are strings, numbers, booleans and slices of strings;
 // branches are map[string]any, []any and []map[string]any. A nil body sends none.
@@ -42,7 +43,7 @@ func (a Answer) ID() string {
 // twice, but for what the cluster refused to look at because the credentials had just been
 // rotated; and nothing to a path with an empty segment, dots or a query in it, which could
 // mean more than one object.
-func (c *Client) Send(ctx context.Context, method, path string, body any) (Answer, error) {
+func (c *Client) Send(ctx context.Context, method, path string, body any, accepted func(job string)) (Answer, error) {
 	if method != http.MethodPost && method != http.MethodPatch && method != http.MethodDelete {
 		return Answer{}, fmt.Errorf("%s is no method of a change", safe(method))
 	}
@@ -73,6 +74,9 @@ func (c *Client) Send(ctx context.Context, method, path string, body any) (Answe
 		return Answer{}, &AnswerError{Method: r.method, Path: r.path, Status: rep.status, Problem: err.Error()}
 	}
 	if a.Job != "" {
+		if accepted != nil {
+			accepted(a.Job)
+		}
 		ctx, cancel := context.WithTimeout(ctx, c.cfg.JobWait)
 		defer cancel()
 		if err := c.waitJob(ctx, a.Job, r.secrets); err != nil {

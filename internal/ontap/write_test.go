@@ -40,7 +40,7 @@ func TestSend(t *testing.T) {
 		"names":   []string{"a"},
 		"n":       int64(7), "on": true, "gone": nil,
 	}
-	if _, err := c.Send(t.Context(), "POST", "/api/"+collection, body); err != nil {
+	if _, err := c.Send(t.Context(), "POST", "/api/"+collection, body, nil); err != nil {
 		t.Fatal(err)
 	}
 	want := `POST /api/security/key-managers application/json {"gone":null,"n":7,"names":["a"],"on":true,` +
@@ -71,7 +71,7 @@ func TestNotSent(t *testing.T) {
 		{"POST", collection, []byte("x"), "POST security/key-managers: a value of type []uint8 cannot be sent", "bytes would go as base64"},
 	} {
 		f := always(200, `{}`)
-		_, err := newFake(t, f).Send(t.Context(), c.method, c.path, c.body)
+		_, err := newFake(t, f).Send(t.Context(), c.method, c.path, c.body, nil)
 		if err == nil || err.Error() != c.want || errors.Is(err, ErrOutcomeUnknown) || f.count() != 0 {
 			t.Errorf("%s: %v after %d requests, want %s", c.why, err, f.count(), c.want)
 		}
@@ -110,7 +110,7 @@ func TestUnusableAnswerToAChange(t *testing.T) {
 		{html, "not JSON by its content type", "a page for humans"},
 		{cut, "connection closed before the end of the answer", "a lost end"},
 	} {
-		_, err := newFake(t, script(c.answer)).Send(t.Context(), "DELETE", collection+"/x", nil)
+		_, err := newFake(t, script(c.answer)).Send(t.Context(), "DELETE", collection+"/x", nil, nil)
 		if c.want == "" {
 			if err != nil {
 				t.Errorf("%s: %v", c.why, err)
@@ -139,7 +139,7 @@ func TestAnswerID(t *testing.T) {
 		{"/api/x/%zz", "", "no escape"},
 		{"", "", "nothing"},
 	} {
-		a, err := newFake(t, script(answer(201, `{}`, "Location", c.location))).Send(t.Context(), "POST", collection, nil)
+		a, err := newFake(t, script(answer(201, `{}`, "Location", c.location))).Send(t.Context(), "POST", collection, nil, nil)
 		if got := a.ID(); got != c.want || err != nil {
 			t.Errorf("Location %q: %q, %v, want %q: %s", c.location, got, err, c.want, c.why)
 		}
@@ -149,7 +149,7 @@ func TestAnswerID(t *testing.T) {
 func TestSecretsAreMasked(t *testing.T) {
 	body := map[string]any{"passphrase": hidden("canary-1"), "servers": []any{map[string]any{"password": hidden("canary-2")}}, "user": "open"}
 	said := `{"error":{"code":"262247","message":"Invalid value canary-1 or canary-2 of open","target":"x.canary-1"}}`
-	_, err := newFake(t, always(400, said)).Send(t.Context(), "POST", collection, body)
+	_, err := newFake(t, always(400, said)).Send(t.Context(), "POST", collection, body, nil)
 	want := "POST security/key-managers: Invalid value [secret] or [secret] of open (ONTAP error 262247, HTTP 400)"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
@@ -158,7 +158,7 @@ func TestSecretsAreMasked(t *testing.T) {
 		t.Errorf("target of %#v", err)
 	}
 	_, err = newFake(t, script(answer(202, `{"job":{"uuid":"j"}}`), answer(200, `{"state":"failure","message":"canary-1 is bad","code":7}`))).
-		Send(t.Context(), "POST", collection, body)
+		Send(t.Context(), "POST", collection, body, nil)
 	want = "POST security/key-managers: job j: [secret] is bad (ONTAP error 7)"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)

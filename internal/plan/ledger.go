@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"slices"
 	"time"
 
 	"kmagent/internal/resource"
@@ -12,6 +11,7 @@ import (
 type Ledger struct {
 	UUID    string // of the cluster, pinned on first contact
 	Objects map[resource.Addr]Remembered
+	Open    []Operation // set out, and no end is known; oldest first
 }
 
 // Remembered is what is known of one object beyond its configuration.
@@ -19,8 +19,19 @@ type Remembered struct {
 	ID      string            // ONTAP's, when it was last seen; empty once we deleted it
 	Created bool              // we set out to create it: its secrets are ours to send
 	Secrets map[string]string // by field: digest of the secret last sent, or adopted
+	Adopted map[string]bool   // by field: the digest is of a secret that was in place before us
+	Refused string            // digest of a secret that ONTAP said is wrong, where it counts how often
 	Sent    []Sent            // what was sent within [FlapWindow], oldest first
-	Open    []Sent            // actions that were begun and of which nothing more is known
+	Nodes   []string          // UUIDs of the nodes that were there when the object was last given to all of them
+	Owed    bool              // a backup is to be taken: the object has changed since the last one
+	Backup  Backup            // the newest backup that was taken
+}
+
+// A Backup is one text of a cluster that was saved, encrypted.
+type Backup struct {
+	At     time.Time `json:"at,omitzero"`
+	File   string    `json:"file,omitempty"`
+	SHA256 string    `json:"sha256,omitempty"` // of the text itself, as 64 hex digits
 }
 
 // Sent is a wish that was carried out.
@@ -35,34 +46,6 @@ const (
 	FlapWindow = time.Hour
 	FlapLimit  = 2
 )
-
-// OpenWindow is how long an action of which nothing more is known keeps another from being
-// sent. A rekey that was sent twice is worse than one that comes late, and none takes longer
-// than this on a healthy cluster.
-const OpenWindow = time.Hour
-
-// Unsettled says whether an action of the object may still be under way.
-func (r Remembered) Unsettled(now time.Time) bool {
-	return slices.ContainsFunc(r.Open, func(s Sent) bool { return now.Sub(s.At) < OpenWindow })
-}
-
-// WithOpen returns r with an action that sets out; what is older than [OpenWindow] is
-// forgotten.
-func (r Remembered) WithOpen(wishes []Wish, now time.Time) Remembered {
-	open := slices.DeleteFunc(slices.Clone(r.Open), func(s Sent) bool { return now.Sub(s.At) >= OpenWindow })
-	for _, w := range wishes {
-		open = append(open, Sent{w, now})
-	}
-	r.Open = open
-	return r
-}
-
-// WithoutOpen returns r without the action that set out at begun: it has come to an end that
-// is known.
-func (r Remembered) WithoutOpen(begun time.Time) Remembered {
-	r.Open = slices.DeleteFunc(slices.Clone(r.Open), func(s Sent) bool { return s.At.Equal(begun) })
-	return r
-}
 
 // Reversals counts how often w was carried out within [FlapWindow] before now. If it is due
 // again, so often was it undone.

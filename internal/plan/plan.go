@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"slices"
 	"time"
 
 	"kmagent/internal/resource"
@@ -15,17 +16,20 @@ type Plan struct {
 	Steps    []Step
 	Notes    []Note
 	Adopted  []Adoption
-	Observed time.Time // when the reads that it rests on began
-	Err      error     // why there is no plan; then there are no steps
+	Settled  []Settlement // operations whose end this look has shown
+	Observed time.Time    // when the reads that it rests on began
+	Err      error        // why there is no plan; then there are no steps
 
 	// WantsHealth says that steps are held only because reachability was not read.
 	WantsHealth bool
 }
 
-// An Adoption is a secret that was found in place: it is taken for the one in the file.
+// An Adoption is what was found in place: a secret, which is taken for the one in the file,
+// or the nodes that an object is taken to be on already.
 type Adoption struct {
 	Addr          resource.Addr
 	Field, Digest string
+	Nodes         []string
 }
 
 // A Note is something a reader of the plan should know that needs no step.
@@ -51,7 +55,11 @@ type Step struct {
 	Fresh    bool            // it rests on reachability that was seen: it is not sent once that is old
 	Parent   resource.Addr   // the step that must be done first; the zero Addr if none
 	Brings   []resource.Addr // of a Create: the children that come with the object
+	After    bool            // the steps of the same object that stand before it must have been done first
 	Wishes   []Wish          // what the object is to be like afterwards, field by field
+	Repeat   resource.Repeat // what may be done when its answer is lost
+	Nodes    []string        // UUIDs of the nodes that it gives the object to
+	Backup   bool            // a backup of the object is owed once it has set out
 }
 
 // A Sighting is an object that is there, under the id that ONTAP knows it by.
@@ -82,6 +90,9 @@ var ops = [...]string{"create", "update", "delete", "act"}
 
 // String returns the word of the plan's JSON.
 func (o Op) String() string { return ops[o] }
+
+// OpOf returns the operation of that word; Create for any other.
+func OpOf(word string) Op { return Op(max(slices.Index(ops[:], word), 0)) }
 
 // Ops lists the operations, for counters that must exist before they count.
 func Ops() []Op { return []Op{Create, Update, Delete, Act} }
@@ -122,8 +133,9 @@ const (
 	Mode         Guard = "mode"         // the cluster or the daemon only observes
 	Source       Guard = "source"       // the file in use is not the newest one
 	State        Guard = "state"        // what must be remembered cannot be written
-	Unsettled    Guard = "unsettled"    // an action on the object may still be under way
+	Unsettled    Guard = "unsettled"    // an operation in the scope is under way, or nobody knows what became of it
 	KeyStore     Guard = "key_store"    // the scope's key store is not in a state for it
+	Passphrase   Guard = "passphrase"   // the one in use is not named, or was refused
 )
 
 // A Change is one field of a step. An unset Old is a field that the cluster does not have.
@@ -138,8 +150,8 @@ type Request struct {
 	// Path begins with /api and may have a query. [ParentID] in it stands for the id of an
 	// object that the parent step, or the step's own first request, creates.
 	Path string
-	// Body is a JSON object whose leaves may be a secret.Ref, or a [Base64] of one, where the
-	// secret itself goes; nil sends none.
+	// Body is a JSON object whose leaves may be a [Sealed], where the secret itself goes; nil
+	// sends none.
 	Body map[string]any
 	// Instead is sent if ONTAP answers that the path is not there (HTTP 404); nil: nothing is.
 	Instead *Request
@@ -148,8 +160,16 @@ type Request struct {
 	ID string
 }
 
-// Base64 stands in a body for a secret whose bytes are sent in base64.
-type Base64 struct{ Ref secret.Ref }
+// A Sealed stands in a body for the secret that it names: whoever sends the request opens it.
+type Sealed struct {
+	Ref    secret.Ref
+	Field  string // under which its digest is kept
+	As     string // the field in whose place the digest is made; empty: Field
+	Base64 bool   // its bytes are sent in base64
+}
+
+// String returns the reference: what it names is not known here.
+func (s Sealed) String() string { return s.Ref.String() }
 
 // ParentID stands in a path for an id that is not known before the parent exists.
 const ParentID = "{uuid}"

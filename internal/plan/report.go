@@ -1,6 +1,9 @@
 package plan
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Outcome is what came of a step.
 type Outcome uint8
@@ -14,20 +17,26 @@ const (
 	Failed
 	// Unknown steps were sent and not answered: only the next read can tell.
 	Unknown
+	// Running steps were taken on as a job whose end was not waited for; it is owned until then.
+	Running
 )
 
-var outcomes = [...]string{"not attempted", "applied", "failed", "unknown"}
+var outcomes = [...]string{"not attempted", "applied", "failed", "unknown", "running"}
+
+// OutcomeOf returns the outcome of that word; NotAttempted for any other.
+func OutcomeOf(word string) Outcome { return Outcome(max(slices.Index(outcomes[:], word), 0)) }
 
 // String returns the word of a report.
 func (o Outcome) String() string { return outcomes[o] }
 
 // A Result is what came of one step.
 type Result struct {
-	Step    *Step
-	Outcome Outcome
-	ID      string // of the object that a create made, if the answer told it
-	Err     error  // of a failed or unknown step
-	Took    time.Duration
+	Step      *Step
+	Operation string // its id in the journal; empty if it was not attempted
+	Outcome   Outcome
+	ID        string // of the object that a create made, if the answer told it
+	Err       error  // of a failed or unknown step
+	Took      time.Duration
 }
 
 // A Report is what came of a plan, in the order of its steps.
@@ -48,4 +57,4 @@ func (r *Report) Count(o Outcome) int {
 }
 
 // Changed says whether anything may have changed on the cluster.
-func (r *Report) Changed() bool { return r.Count(Applied)+r.Count(Unknown) > 0 }
+func (r *Report) Changed() bool { return r.Count(Applied)+r.Count(Unknown)+r.Count(Running) > 0 }

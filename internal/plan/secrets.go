@@ -15,4 +15,5 @@ type SecretAt struct {
 type SecretState struct {
 	Digest string
 	Err    error
+	Unfit  bool // it could be read, and cannot be what the field holds
 }

@@ -11,12 +11,16 @@ import (
 
 // Since when the actions exist differs; what they do does not.
 func rekeyInternal(since Version) Action {
-	return Action{Name: "rekey_internal", Path: "rekey-internal", Since: since,
+	return Action{Name: "rekey_internal", Path: "rekey-internal", Since: since, Repeat: Never,
 		Doc: "A new key of the SVM: every volume key is wrapped anew with it."}
 }
 
 func rekeyExternal(since Version, body ...string) Action {
-	return Action{Name: "rekey_external", Path: "rekey-external", Since: since, Body: body,
+	parts := make([]Part, len(body))
+	for i, f := range body {
+		parts[i].Field = f
+	}
+	return Action{Name: "rekey_external", Path: "rekey-external", Since: since, Body: parts, Due: OnDifference, Repeat: Converges,
 		Doc: "Another key of the cloud service protects the SVM's key. The old one must stay usable until that has succeeded."}
 }
 

@@ -60,23 +60,3 @@ var KeyServer = &Kind{
 			Doc: "Whether each node reaches the server."},
 	},
 }
-
-// Onboard is the onboard key manager, as far as it has to be known in order to leave it
-// alone: where one is, an external key manager is not created.
-var Onboard = &Kind{
-	Name:     "key_manager",
-	Type:     "onboard",
-	Selector: "onboard",
-	Path:     "security/key-managers",
-	ID:       "uuid",
-	Scopes:   ClusterScope,
-	Since:    Version{9, 6, 0},
-	Doc:      "The onboard key manager of the cluster.",
-	Fields: []Field{
-		{Name: "onboard.enabled", Type: Boolean, Doc: "Whether the key manager is set up."},
-		{Name: "enabled", Type: Boolean, Since: Version{9, 16, 0}, Doc: "Whether this is the configuration in use."},
-		{Name: "configuration.name", Type: String, Since: Version{9, 16, 0}, Doc: "The configuration's name."},
-		{Name: "status.code", Type: Integer, Flags: Advanced, Doc: "0 and 65537200 mean that nothing remains to be done."},
-		{Name: "status.message", Type: String, Flags: Advanced, Doc: "What remains to be done, in ONTAP's words."},
-	},
-}

@@ -23,6 +23,7 @@ type Kind struct {
 	Guard    Guard   // what must hold before a member of the kind goes
 	Hidden   bool    // GET does not return an object while it has no children, though it is there
 	Store    *Store  // set if its objects are key stores, of which a scope has one in use
+	Backup   string  // a text that GET returns when it is named, to be saved after every change: key material, never read otherwise
 	Fields   []Field
 	Actions  []Action
 	Doc      string // one line of the manual
@@ -37,14 +38,49 @@ type Store struct {
 	NoDelete bool    // the resource itself has no DELETE: only an inactive one can go
 }
 
-// An Action is what POST on a path below an object does, beyond changing fields.
+// An Action is what a request does to an object beyond changing fields: a POST on a path below
+// it or, without a path, a PATCH of the object itself.
 type Action struct {
-	Name  string // as the file and plans have it: "rekey_external"
-	Path  string // the last segment: "rekey-external"
-	Since Version
-	Body  []string // the fields whose wanted values make its body
-	Doc   string   // one line of the manual
+	Name   string // as the file and plans have it: "rekey_external"
+	Path   string // the last segment: "rekey-external"
+	Since  Version
+	Body   []Part // what makes its body
+	Due    Due    // when it is taken
+	Repeat Repeat // what may be done when its answer is lost
+	Doc    string // one line of the manual
 }
+
+// A Part is one field of an action's body.
+type Part struct {
+	Field string // whose wanted value it carries; empty: Const
+	As    string // the name in the body; empty: Field
+	Const Value
+}
+
+// Due says when an action is taken.
+type Due uint8
+
+const (
+	// OnRequest actions are taken when somebody asks for them.
+	OnRequest Due = iota
+	// OnDifference actions change the fields whose Via names them, when one differs.
+	OnDifference
+	// OnNewNode actions give an object to all nodes, when one has come since the last time.
+	OnNewNode
+)
+
+// Repeat says what may be done with a change whose answer was lost, when it is not seen.
+type Repeat uint8
+
+const (
+	// Repeatable changes may be sent again: they are declarative, or a duplicate is refused.
+	Repeatable Repeat = iota
+	// Converges says that it may be sent again once it surely is not under way any more.
+	Converges
+	// Never says that without evidence, or a human, it is not sent again: a second time would
+	// do harm, or a wrong one is counted.
+	Never
+)
 
 // Action returns the action of that name; ok is false if the kind has none.
 func (k *Kind) Action(name string) (Action, bool) {
@@ -101,6 +137,7 @@ type Field struct {
 	With       string                       // a field that goes into every PATCH that carries this one, or what the file has for it
 	For        string                       // of a secret: another one, in place of which the file may have this one
 	Told       Told                         // of a secret: what shows whether it is the one in use; zero: nothing does
+	As         string                       // of a secret: the field of which this is a former value; their digests are comparable
 	Via        string                       // the action that changes what PATCH cannot
 	WayOut     string                       // what to do about a difference that nothing can change in place
 	Doc        string
@@ -143,6 +180,8 @@ const (
 	Base64                      // of a secret: its bytes are sent in base64
 	Modifier                    // says how a change is to be made: it goes along with one of With and is never compared
 	Detached                    // the parent's embedded list may leave it out: read it at the child's own path
+	ASCII                       // of a secret: printable ASCII alone
+	Counted                     // of a secret: ONTAP counts wrong ones, so that none is ever tried, and a change of it never repeated
 )
 
 // Has says whether all of want are set.
@@ -176,7 +215,7 @@ func (k *Kind) Children() int {
 }
 
 // All lists the kinds that a file may declare, in the order of the manual.
-func All() []*Kind { return []*Kind{External, Azure, AWS, GCP, Barbican} }
+func All() []*Kind { return []*Kind{External, Onboard, Azure, AWS, GCP, Barbican} }
 
 // Managers lists the kinds that a cluster is asked for, by collection. Where kinds share
 // one, a record is of the first kind whose selector it has.

@@ -13,11 +13,49 @@ type Cluster struct {
 	Objects map[Addr]*Object // under the label that the file gives the cluster
 	Links   []*Object        // what a Link may name, such as certificates
 	Stores  []KeyStore
+	Jobs    []Job     // those that the cluster remembers; read only while an operation is open
 	At      time.Time // when the first of the reads began
 
 	// Health says whether Advanced fields were read too, in this pass.
 	Health bool
 }
+
+// Find returns the object of that address, be it a child; nil if there is none.
+func (c *Cluster) Find(a Addr) *Object {
+	if o := c.Objects[a]; o != nil {
+		return o
+	}
+	for _, o := range c.Objects {
+		if o.Addr.SVM != a.SVM {
+			continue
+		}
+		for _, child := range o.Children {
+			if child.Addr == a {
+				return child
+			}
+		}
+	}
+	return nil
+}
+
+// A Job is something that the cluster does, or did not long ago.
+type Job struct {
+	UUID        string
+	Description string    // "POST /api/security/azure-key-vaults", for one that a request began
+	State       string    // queued, running, paused, success, failure
+	Code        string    // ONTAP's, of one that failed
+	Start       time.Time // by the cluster's clock
+}
+
+// A JobSought is a job to be looked for: by its UUID or, if that is not known, by what it does.
+type JobSought struct{ UUID, Description string }
+
+// Succeeded says whether the job has come to a good end: one word does (ONTAP REST reference,
+// job object).
+func (j Job) Succeeded() bool { return j.State == "success" }
+
+// Failed says whether it has come to a bad one. Whatever else it is called, it has come to none.
+func (j Job) Failed() bool { return j.State == "failure" || j.State == "error" }
 
 // A Node is a controller of the cluster.
 type Node struct {

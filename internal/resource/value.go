@@ -171,6 +171,18 @@ func (f *Field) Equal(want, have Value) bool {
 	}
 }
 
+// Spell returns a value with its strings in their one spelling.
+func (f *Field) Spell(v Value) Value {
+	switch x := v.v.(type) {
+	case string:
+		return Value{f.spell(x)}
+	case []string:
+		return Value{f.spellAll(x)}
+	default:
+		return v
+	}
+}
+
 // spell returns the one spelling of s, or s itself where it has none: what a cluster holds
 // may be older than our rules.
 func (f *Field) spell(s string) string {

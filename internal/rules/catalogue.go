@@ -61,7 +61,7 @@ var catalogue = [...]Rule{
 	},
 	{
 		ID: KM010, Title: "The cluster has an onboard or an external key manager, not both",
-		Severity: Error, Where: Plan, Codes: []string{"65539216"},
+		Severity: Error, Where: Offline | Plan, Codes: []string{"65539216"},
 		Why:     "At cluster scope the two exclude each other, and replacing one by the other can lose keys. kmagent refuses to.",
 		Remedy:  "Leave the entry out, give it an svm (an SVM may have an external key manager beside the cluster's onboard one), or migrate by hand.",
 		Example: "refused: a key manager of type onboard stands here; kmagent does not replace one by another",
@@ -107,6 +107,20 @@ var catalogue = [...]Rule{
 		Why:     "application_credentials is needed unless authentication_method is sa_credentials_attachment, and gce_metadata_server is used with that method alone.",
 		Remedy:  "Write application_credentials, or authentication_method: sa_credentials_attachment.",
 		Example: "gce_metadata_server: http://169.254.169.254/…   # without authentication_method: sa_credentials_attachment",
+	},
+	{
+		ID: KM020, Title: "A passphrase has the length that ONTAP takes",
+		Severity: Error, Where: Plan, Codes: []string{"65536404", "65536802", "65536806", "65536920"},
+		Why:     "The passphrase of the onboard key manager has 32 to 256 printable ASCII characters, and in Common Criteria mode 64 or more. kmagent looks before it sends, and tells neither the passphrase nor its length.",
+		Remedy:  "Put a passphrase of the right length where the reference points; a line feed at its end does not count.",
+		Example: "held: onboard.passphrase: what cred:okm names must have 32 to 256 bytes",
+	},
+	{
+		ID: KM021, Title: "A new passphrase is another one than that in use",
+		Severity: Error, Where: Offline | Plan, Codes: []string{"65536150"},
+		Why:     "ONTAP refuses a change to the same passphrase. The usual cause is that both references name one secret, so that the old passphrase is lost as soon as that is changed.",
+		Remedy:  "Keep the passphrase in use until now under a name of its own, and name it as existing_passphrase while the change is made.",
+		Example: "onboard: {passphrase: cred:okm, existing_passphrase: cred:okm}  # the same",
 	},
 	{
 		ID: KM030, Title: "The certificates of a key manager are installed, of the right type and in date",
@@ -156,6 +170,13 @@ var catalogue = [...]Rule{
 		Why:     "A rekey needs the key that is in use, in order to wrap anew what it protects. One that a node cannot follow stops half way.",
 		Remedy:  "Repair the way to the service, or its credentials; the next pass asks again.",
 		Example: "held: the key service is not reachable from node2",
+	},
+	{
+		ID: KM060, Title: "The MetroCluster partner has its half of the key management",
+		Severity: Warning, Where: Plan, Codes: []string{"65536894", "65537201", "65537202", "65537204", "65537245"},
+		Why:     "Both sites need the same kind of key manager, with the same key servers or the same passphrase; nothing is replicated at cluster scope. Until then ONTAP refuses further changes, and a switchover would find no keys.",
+		Remedy:  "Declare the partner's cluster in the file too, with the same servers, or with onboard.synchronize: true and the same passphrase.",
+		Example: "note: prod-a/key_manager/@cluster status.code: 65537204, The MetroCluster partner needs an external key manager with the same key servers. [KM060]",
 	},
 	{
 		ID: KM070, Title: "A secret is a reference, never the secret itself",

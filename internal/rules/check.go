@@ -33,6 +33,8 @@ func Object(o *resource.Object) []Finding {
 			c.credentials(s)
 			c.secondaries(s, primaries)
 		}
+	case resource.Onboard:
+		c.passphrases(o)
 	case resource.Azure:
 		c.azureProof(o)
 		c.azureStore(o)
@@ -81,6 +83,14 @@ func has(o *resource.Object, name string) bool {
 func (c *checker) singleServer(o *resource.Object) {
 	if len(o.Children) == 1 && len(o.Children[0].Value("secondary_key_servers").Strings()) == 0 {
 		c.field(KM005, o, "external.servers", "one key server is no redundancy: a node that boots while it is away gets no keys; add a second, or a secondary")
+	}
+}
+
+// passphrases is KM021.
+func (c *checker) passphrases(o *resource.Object) {
+	next, former := o.Value("onboard.passphrase").Secret(), o.Value(resource.Proof).Secret()
+	if !former.IsZero() && former == next {
+		c.field(KM021, o, resource.Proof, "is the reference of onboard.passphrase; keep the one in use until now under a name of its own")
 	}
 }
 

@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,6 +24,8 @@ var now = time.Date(2027, 1, 1, 12, 0, 0, 0, time.UTC)
 type world struct {
 	*resource.Cluster
 	manager *resource.Object
+	secrets plan.Secrets
+	known   map[resource.Addr]plan.Remembered
 }
 
 func newWorld() world {
@@ -32,7 +35,7 @@ func newWorld() world {
 		Nodes:   []resource.Node{{Name: "n1", State: "up", Member: true, Version: v}, {Name: "n2", State: "up", Member: true, Version: v}},
 		SVMs:    map[string]resource.SVM{"vs": {Name: "vs"}},
 		Objects: map[resource.Addr]*resource.Object{},
-	}}
+	}, secrets: plan.Secrets{}, known: map[resource.Addr]plan.Remembered{}}
 	w.certificate("client", "c", "c-1")
 	w.certificate("server_ca", "ca", "ca-1")
 	w.manager = resource.NewObject(resource.External, resource.Addr{Cluster: "a", Kind: "key_manager", SVM: "vs"})
@@ -115,6 +118,14 @@ var planned = []planCase{
 	{rules.KM011, barbican,
 		release(9, 16, 1), "KM011 refused create barbican_kms/vs/b: needs ONTAP 9.17; the cluster runs 9.16.1",
 		release(9, 17, 0), "Barbican came with 9.17"},
+	{rules.KM020, okm,
+		passphrases("old", "new", func(s *plan.SecretState) { s.Err, s.Unfit = errors.New("too short"), true }),
+		"KM020 held update key_manager/@cluster: too short",
+		passphrases("old", "new", nil), "a passphrase that ONTAP would refuse is not sent"},
+	{rules.KM021, okm,
+		passphrases("new", "new", nil),
+		"KM021 refused update key_manager/@cluster: onboard.existing_passphrase is the same as onboard.passphrase: name the one in use until now (65536150)",
+		passphrases("old", "new", nil), "two references may name one secret"},
 	{rules.KM030, servers(two),
 		func(w world) { set(w.link("c"), "expiry_time", resource.Str("2027-01-31T11:59:59+00:00")) },
 		"KM030 note key_manager/vs: external.client_certificate: c expires on 2027-01-31, in 29 days",
@@ -166,10 +177,41 @@ var planned = []planCase{
 		amazon(resource.ReachValue(resource.Reach{}), onNode2(true)),
 		"KM051 held act aws_kms/vs: the key service is not reachable from the cluster",
 		amazon(everywhere, onNode2(true)), "the service itself"},
+	{rules.KM060, strings.Replace(servers(two), "svm: vs, ", "", 1),
+		func(w world) {
+			w.atCluster(resource.External)
+			set(w.Objects[resource.Addr{Cluster: "a", Kind: "key_manager"}], "status.code", resource.Int(65537204))
+		},
+		"KM060 note key_manager/@cluster: status.code: 65537204, ",
+		func(w world) {
+			w.atCluster(resource.External)
+			set(w.Objects[resource.Addr{Cluster: "a", Kind: "key_manager"}], "status.code", resource.Int(65537200))
+		}, "65537200 is how ONTAP says that all is well"},
 	{rules.KM080, servers(two),
 		func(w world) { w.servers("ks1", "ks2", "old1", "old2") },
 		"KM080 held delete key_server/vs/old2:5696: policy.max_deletes lets 1 go in one pass: the next one continues",
 		func(w world) { w.servers("ks1", "ks2", "old1") }, "the second waits"},
+}
+
+const okm = "key_managers:\n- {onboard: {passphrase: cred:new, existing_passphrase: cred:old}}"
+
+// passphrases gives the cluster an onboard key manager, whose passphrase was last sent as "was",
+// and says what the two references name; change may say something else of the new one.
+func passphrases(existing, next string, change func(*plan.SecretState)) func(world) {
+	return func(w world) {
+		w.atCluster(resource.Onboard)
+		a := resource.Addr{Cluster: "a", Kind: "key_manager"}
+		w.known[a] = plan.Remembered{Secrets: map[string]string{"onboard.passphrase": "old"}, Nodes: []string{""}}
+		if existing == next {
+			w.known[a] = plan.Remembered{Secrets: map[string]string{"onboard.passphrase": "was"}, Nodes: []string{""}}
+		}
+		state := plan.SecretState{Digest: next}
+		if change != nil {
+			change(&state)
+		}
+		w.secrets[plan.SecretAt{Addr: a, Field: "onboard.passphrase"}] = state
+		w.secrets[plan.SecretAt{Addr: a, Field: resource.Proof}] = plan.SecretState{Digest: existing}
+	}
 }
 
 func release(generation, major, minor int) func(world) {
@@ -259,7 +301,7 @@ func held(t *testing.T, lines string, change func(world), ignored ...rules.ID) s
 	}
 	w := newWorld()
 	change(w)
-	p := diff.Compute(diff.Input{Cluster: "a", Want: state.Clusters[0].Objects, Have: w.Cluster,
+	p := diff.Compute(diff.Input{Cluster: "a", Want: state.Clusters[0].Objects, Have: w.Cluster, Secrets: w.secrets, Ledger: plan.Ledger{Objects: w.known},
 		Policy: diff.Policy{MaxDeletes: 1}, Ignored: ignored, Now: now})
 	var out []string
 	for _, n := range p.Notes {

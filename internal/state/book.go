@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -29,6 +29,7 @@ type Book struct {
 	f       *os.File
 	led     plan.Ledger
 	seq     uint64
+	begun   uint64 // number of the newest begin
 	records int
 	failed  error
 }
@@ -137,39 +138,37 @@ func (b *Book) See(list []plan.Sighting, at time.Time) error {
 	return b.write(r)
 }
 
-// Adopt remembers secrets that were found in place.
+// Adopt remembers what was found in place.
 func (b *Book) Adopt(list []plan.Adoption, at time.Time) error {
 	if len(list) == 0 {
 		return nil
 	}
 	r := record{At: at}
 	for _, a := range list {
-		r.Adopt = append(r.Adopt, adoption{addressOf(a.Addr), a.Field, a.Digest})
+		r.Adopt = append(r.Adopt, adoption{addressOf(a.Addr), a.Field, a.Digest, a.Nodes})
 	}
 	return b.write(r)
 }
 
-// Begin makes it durable that a step is about to be sent. No request of it may leave if
-// Begin fails.
-func (b *Book) Begin(s *plan.Step, at time.Time) error {
-	r := stepOf(s)
-	return b.write(record{At: at, Begin: &r})
-}
-
-// End makes durable what came of a step that began at begun. Secrets are the digests of
-// those that were really sent, by field.
-func (b *Book) End(s *plan.Step, begun, at time.Time, o plan.Outcome, secrets map[string]string) error {
-	r := stepOf(s)
-	r.Begun, r.Outcome, r.Secrets = begun.Round(0), o.String(), secrets
-	return b.write(record{At: at, End: &r})
-}
-
-func stepOf(s *plan.Step) step {
-	r := step{Op: s.Op.String(), Addr: addressOf(s.Addr), Wishes: s.Wishes}
-	for _, a := range s.Brings {
-		r.Brings = append(r.Brings, addressOf(a))
+// Begin makes it durable that an operation is about to set out, and returns its id. No
+// request of it may leave if Begin fails.
+func (b *Book) Begin(o plan.Operation) (id string, err error) {
+	r := operationOf(o)
+	r.ID, r.At = "", time.Time{} // the record's
+	if err := b.write(record{At: o.At, Begin: &r}); err != nil {
+		return "", err
 	}
-	return r
+	return strconv.FormatUint(b.begun, 10), nil
+}
+
+// Accept makes it durable that the cluster has taken an operation on as a job.
+func (b *Book) Accept(id, job string, at time.Time) error {
+	return b.write(record{At: at, Accept: &accept{id, job}})
+}
+
+// End makes it durable what came of an operation.
+func (b *Book) End(id string, e plan.End) error {
+	return b.write(record{At: e.At, End: &end{id, e.Outcome.String(), e.Secrets, e.Code, e.Why, e.Backup}})
 }
 
 // Close closes the journal.
@@ -193,6 +192,9 @@ func (b *Book) write(r record) error {
 	}
 	b.seq++
 	b.records++
+	if r.Begin != nil {
+		b.begun = b.seq
+	}
 	note(b.cluster, &b.led, r)
 	if b.records >= compactAfter {
 		return b.compact()
@@ -203,14 +205,7 @@ func (b *Book) write(r record) error {
 // compact writes the journal anew as one record, beside the old one, and puts it in its
 // place. A crash leaves the one or the other.
 func (b *Book) compact() error {
-	s := start{Schema: Schema, UUID: b.led.UUID}
-	for a, m := range b.led.Objects {
-		if m.ID != "" || m.Created || len(m.Open) > 0 || len(m.Secrets) > 0 || len(m.Sent) > 0 {
-			s.Objects = append(s.Objects, object{addressOf(a), m.ID, m.Created, m.Secrets, m.Sent, m.Open})
-		}
-	}
-	slices.SortFunc(s.Objects, func(x, y object) int { return x.Addr.in("").Compare(y.Addr.in("")) })
-	r := record{Seq: b.seq + 1, At: time.Now().UTC(), Start: &s}
+	r := record{Seq: b.seq + 1, At: time.Now().UTC(), Start: startOf(b.led)}
 	line, err := r.line()
 	if err == nil {
 		err = writeFile(b.path, line)

@@ -112,13 +112,13 @@ func TestFailedWriteIsFinal(t *testing.T) {
 	before := b.Ledger()
 	disk := b.f
 	b.f = full
-	step := &plan.Step{Op: plan.Create, Addr: server("ks1:5696")}
+	op := plan.Operation{Op: plan.Create, Addr: server("ks1:5696"), At: epoch}
 	writes := []struct {
 		name  string
 		write func() error
 	}{
-		{"Begin", func() error { return b.Begin(step, epoch) }},
-		{"End", func() error { return b.End(step, epoch, epoch, plan.Applied, nil) }},
+		{"Begin", func() error { _, err := b.Begin(op); return err }},
+		{"End", func() error { return b.End("1", plan.End{Outcome: plan.Applied, At: epoch}) }},
 		{"Pin", func() error { return b.Pin("uuid-2", epoch) }},
 		{"Adopt", func() error {
 			return b.Adopt([]plan.Adoption{{Addr: server("ks1:5696"), Field: "password", Digest: "d"}}, epoch)
@@ -216,9 +216,9 @@ func TestLedgerSurvives(t *testing.T) {
 func randomWrite(rnd *rand.Rand, b *Book, at time.Time) error {
 	addr := server(fmt.Sprintf("ks%d:5696", rnd.IntN(4)))
 	wish := plan.Wish{Field: []string{"", "password", "timeout"}[rnd.IntN(3)], Value: strconv.Itoa(rnd.IntN(2))}
-	step := &plan.Step{Op: plan.Op(rnd.IntN(3)), Addr: addr, Wishes: []plan.Wish{wish}}
+	op := plan.Operation{Op: plan.Op(rnd.IntN(4)), Addr: addr, Wishes: []plan.Wish{wish}, At: at, Backup: rnd.IntN(4) == 0}
 	if rnd.IntN(3) == 0 {
-		step.Addr, step.Brings = manager("vs1"), []resource.Addr{addr}
+		op.Addr, op.Brings = manager("vs1"), []resource.Addr{addr}
 	}
 	switch rnd.IntN(5) {
 	case 0:
@@ -226,14 +226,20 @@ func randomWrite(rnd *rand.Rand, b *Book, at time.Time) error {
 	case 1:
 		return b.Adopt([]plan.Adoption{{Addr: addr, Field: "password", Digest: strconv.Itoa(rnd.IntN(9))}}, at)
 	default:
-		if err := b.Begin(step, at); err != nil {
+		id, err := b.Begin(op)
+		if err != nil {
 			return err
 		}
-		outcome := plan.Outcome(rnd.IntN(4)) // not attempted: killed before its end
+		if rnd.IntN(3) == 0 {
+			if err := b.Accept(id, "job-"+id, at); err != nil {
+				return err
+			}
+		}
+		outcome := plan.Outcome(rnd.IntN(5)) // not attempted: killed before its end
 		if outcome == plan.NotAttempted {
 			return nil
 		}
-		return b.End(step, at, at.Add(time.Second), outcome, map[string]string{"password": strconv.Itoa(rnd.IntN(9))})
+		return b.End(id, plan.End{Outcome: outcome, At: at.Add(time.Second), Secrets: map[string]string{"password": strconv.Itoa(rnd.IntN(9))}})
 	}
 }
 

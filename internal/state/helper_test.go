@@ -72,7 +72,7 @@ func diffLedgers(want, got plan.Ledger) string {
 }
 
 func said(l plan.Ledger) plan.Ledger {
-	out := plan.Ledger{UUID: l.UUID, Objects: map[resource.Addr]plan.Remembered{}}
+	out := plan.Ledger{UUID: l.UUID, Open: l.Open, Objects: map[resource.Addr]plan.Remembered{}}
 	for a, m := range l.Objects {
 		if m.Created || len(m.Secrets) > 0 || len(m.Sent) > 0 {
 			out.Objects[a] = m
@@ -109,10 +109,12 @@ func story(t testing.TB) []byte {
 	return text(t,
 		record{Start: &start{Schema: Schema}},
 		record{Pin: "uuid-1"},
-		record{Begin: &step{Op: "create", Addr: vs1, Brings: []address{ks1}, Wishes: there}},
-		record{End: &step{Op: "create", Addr: vs1, Wishes: there, Begun: epoch.Add(2 * time.Minute), Outcome: "applied"}},
-		record{Adopt: []adoption{{addressOf(server("old:5696")), "password", "d0"}}},
-		record{Begin: &step{Op: "update", Addr: ks1, Wishes: []plan.Wish{{Field: "password", Value: "d1"}}}},
-		record{End: &step{Op: "update", Addr: ks1, Begun: epoch.Add(5 * time.Minute), Outcome: "applied", Secrets: map[string]string{"password": "d1"}}},
+		record{Begin: &operation{Op: "create", Addr: vs1, Brings: []address{ks1}, Wishes: there}},
+		record{End: &end{Op: "3", Outcome: "applied"}},
+		record{Adopt: []adoption{{Addr: addressOf(server("old:5696")), Field: "password", Digest: "d0"}}},
+		record{Begin: &operation{Op: "update", Addr: ks1, Wishes: []plan.Wish{{Field: "password", Value: "d1"}}}},
+		record{End: &end{Op: "6", Outcome: "applied", Secrets: map[string]string{"password": "d1"}}},
+		record{Begin: &operation{Op: "act", Action: "rekey_external", Addr: vs1}},
+		record{Accept: &accept{Op: "8", Job: "j1"}},
 	)
 }

@@ -1,29 +1,40 @@
 package state
 
 import (
+	"errors"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
 )
 
-// An action counts as open from before it is sent until its end is known, over restarts and
+// An operation is open from before it is sent until its end is known, over restarts and
 // compaction.
-func TestOpenAction(t *testing.T) {
+func TestOpenOperation(t *testing.T) {
 	at := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 	a := resource.Addr{Cluster: "c", Kind: "aws_kms", SVM: "vs"}
-	step := &plan.Step{Op: plan.Act, Addr: a, Wishes: []plan.Wish{{Field: "key_id", Value: "k2"}}}
+	op := plan.Operation{Op: plan.Act, Action: "rekey_external", Addr: a, Wishes: []plan.Wish{{Field: "key_id", Value: "k2"}}, At: at,
+		Request: "POST /api/x", Repeat: resource.Converges, Nodes: []string{"n"}, Offered: map[string]string{"f": "d"}, Backup: true}
 	for _, c := range []struct {
 		name string
-		end  func(*Book) error
-		open bool
+		end  func(*Book, string) error
+		open *plan.Operation // what is different of it; nil: it has ended
 	}{
-		{"killed in between", func(*Book) error { return nil }, true},
-		{"answer lost", func(b *Book) error { return b.End(step, at, at.Add(time.Second), plan.Unknown, nil) }, true},
-		{"failed", func(b *Book) error { return b.End(step, at, at.Add(time.Second), plan.Failed, nil) }, false},
-		{"applied", func(b *Book) error { return b.End(step, at, at.Add(time.Second), plan.Applied, nil) }, false},
+		{"killed in between", func(*Book, string) error { return nil }, &plan.Operation{}},
+		{"answer lost", func(b *Book, id string) error {
+			return b.End(id, plan.End{Outcome: plan.Unknown, At: at.Add(time.Second)})
+		}, &plan.Operation{Lost: true}},
+		{"a job", func(b *Book, id string) error { return b.Accept(id, "j1", at) }, &plan.Operation{Job: "j1"}},
+		{"a job that goes on", func(b *Book, id string) error {
+			return errors.Join(b.Accept(id, "j1", at), b.End(id, plan.End{Outcome: plan.Running, At: at}))
+		}, &plan.Operation{Job: "j1", Lost: true}},
+		{"failed", func(b *Book, id string) error { return b.End(id, plan.End{Outcome: plan.Failed, At: at}) }, nil},
+		{"applied", func(b *Book, id string) error { return b.End(id, plan.End{Outcome: plan.Applied, At: at}) }, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			store, err := Open(filepath.Join(t.TempDir(), "state"))
@@ -35,10 +46,11 @@ func TestOpenAction(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := b.Begin(step, at); err != nil {
+			id, err := b.Begin(op)
+			if err != nil {
 				t.Fatal(err)
 			}
-			if err := c.end(b); err != nil {
+			if err := c.end(b, id); err != nil {
 				t.Fatal(err)
 			}
 			if err := b.compact(); err != nil {
@@ -52,11 +64,14 @@ func TestOpenAction(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer again.Close()
-			if got := again.Ledger().Objects[a].Unsettled(at.Add(time.Minute)); got != c.open {
-				t.Errorf("open: %t, want %t", got, c.open)
+			var want []plan.Operation
+			if c.open != nil {
+				o := op
+				o.ID, o.Job, o.Lost = id, c.open.Job, c.open.Lost
+				want = append(want, o)
 			}
-			if again.Ledger().Objects[a].Unsettled(at.Add(plan.OpenWindow)) {
-				t.Error("still open when its time is over")
+			if d := cmp.Diff(want, again.Ledger().Open, cmpopts.EquateEmpty()); d != "" {
+				t.Errorf("open operations (-want +got)\n%s", d)
 			}
 		})
 	}

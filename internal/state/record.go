@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"kmagent/internal/plan"
@@ -24,23 +24,25 @@ var ErrCorrupt = errors.New("journal is corrupt")
 var ErrNewer = errors.New("journal was written by a newer kmagent")
 
 // A record is one event. Exactly one of its parts is set. Sequence numbers are without a
-// gap, so that a lost line is seen.
+// gap, so that a lost line is seen; that of a begin names its operation from then on.
 type record struct {
-	Seq   uint64     `json:"n"`
-	At    time.Time  `json:"at"`
-	Start *start     `json:"start,omitempty"`
-	Pin   string     `json:"pin,omitempty"`
-	Seen  []sighting `json:"seen,omitempty"`
-	Adopt []adoption `json:"adopt,omitempty"`
-	Begin *step      `json:"begin,omitempty"`
-	End   *step      `json:"end,omitempty"`
+	Seq    uint64     `json:"n"`
+	At     time.Time  `json:"at"`
+	Start  *start     `json:"start,omitempty"`
+	Pin    string     `json:"pin,omitempty"`
+	Seen   []sighting `json:"seen,omitempty"`
+	Adopt  []adoption `json:"adopt,omitempty"`
+	Begin  *operation `json:"begin,omitempty"`
+	Accept *accept    `json:"accept,omitempty"`
+	End    *end       `json:"end,omitempty"`
 }
 
 // A start opens a journal, or replaces all that came before it.
 type start struct {
-	Schema  int      `json:"schema"`
-	UUID    string   `json:"uuid,omitempty"`
-	Objects []object `json:"objects,omitempty"`
+	Schema  int         `json:"schema"`
+	UUID    string      `json:"uuid,omitempty"`
+	Objects []object    `json:"objects,omitempty"`
+	Open    []operation `json:"open,omitempty"`
 }
 
 // An object is what the ledger knows of one.
@@ -49,8 +51,12 @@ type object struct {
 	ID      string            `json:"id,omitempty"`
 	Created bool              `json:"created,omitempty"`
 	Secrets map[string]string `json:"secrets,omitempty"`
+	Adopted map[string]bool   `json:"adopted,omitempty"`
+	Refused string            `json:"refused,omitempty"`
 	Sent    []plan.Sent       `json:"sent,omitempty"`
-	Open    []plan.Sent       `json:"open,omitempty"`
+	Nodes   []string          `json:"nodes,omitempty"`
+	Owed    bool              `json:"backup_owed,omitempty"`
+	Backup  plan.Backup       `json:"backup,omitzero"`
 }
 
 type sighting struct {
@@ -59,20 +65,44 @@ type sighting struct {
 }
 
 type adoption struct {
-	Addr   address `json:"object"`
-	Field  string  `json:"field"`
-	Digest string  `json:"digest"`
+	Addr   address  `json:"object"`
+	Field  string   `json:"field,omitempty"`
+	Digest string   `json:"digest,omitempty"`
+	Nodes  []string `json:"nodes,omitempty"`
 }
 
-// A step is what is about to be sent, or what came of it.
-type step struct {
-	Op      string            `json:"op"`
+// An operation is what is about to be sent.
+type operation struct {
+	ID      string            `json:"op,omitempty"` // in a start; elsewhere the record's number
+	Op      string            `json:"do"`
+	Action  string            `json:"action,omitempty"`
 	Addr    address           `json:"object"`
+	Request string            `json:"request,omitempty"`
 	Brings  []address         `json:"brings,omitempty"`
 	Wishes  []plan.Wish       `json:"wishes,omitempty"`
-	Begun   time.Time         `json:"begun,omitzero"`
-	Outcome string            `json:"outcome,omitempty"`
+	Offered map[string]string `json:"secrets,omitempty"`
+	Repeat  resource.Repeat   `json:"repeat,omitempty"`
+	Nodes   []string          `json:"nodes,omitempty"`
+	Backup  bool              `json:"backup,omitempty"`
+	At      time.Time         `json:"begun,omitzero"`
+	Job     string            `json:"job,omitempty"`
+	Lost    bool              `json:"lost,omitempty"`
+}
+
+// An accept says that the cluster has taken an operation on as a job.
+type accept struct {
+	Op  string `json:"op"`
+	Job string `json:"job"`
+}
+
+// An end is what came of an operation.
+type end struct {
+	Op      string            `json:"op"`
+	Outcome string            `json:"outcome"`
 	Secrets map[string]string `json:"secrets,omitempty"`
+	Code    string            `json:"code,omitempty"`
+	Why     string            `json:"why,omitempty"`
+	Backup  plan.Backup       `json:"backup,omitzero"`
 }
 
 // An address is a [resource.Addr] without its cluster, which is the journal's name.
@@ -150,68 +180,80 @@ func parseLine(line []byte) (record, error) {
 func note(cluster string, led *plan.Ledger, r record) {
 	switch {
 	case r.Start != nil:
-		led.UUID = r.Start.UUID
-		led.Objects = map[resource.Addr]plan.Remembered{}
-		for _, o := range r.Start.Objects {
-			led.Objects[o.Addr.in(cluster)] = plan.Remembered{ID: o.ID, Created: o.Created, Secrets: o.Secrets, Sent: o.Sent, Open: o.Open}
-		}
+		*led = r.Start.ledger(cluster)
 	case r.Pin != "":
 		if led.UUID != "" && led.UUID != r.Pin {
 			// What was sent to another cluster says nothing of this one.
-			led.Objects = map[resource.Addr]plan.Remembered{}
+			*led = plan.Ledger{Objects: map[resource.Addr]plan.Remembered{}}
 		}
 		led.UUID = r.Pin
 	case r.Seen != nil:
 		for _, s := range r.Seen {
-			remember(led, s.Addr.in(cluster), func(m *plan.Remembered) { m.ID = s.ID })
+			led.See(plan.Sighting{Addr: s.Addr.in(cluster), ID: s.ID})
 		}
 	case r.Adopt != nil:
 		for _, a := range r.Adopt {
-			remember(led, a.Addr.in(cluster), func(m *plan.Remembered) { m.Secrets[a.Field] = a.Digest })
+			led.Adopt(plan.Adoption{Addr: a.Addr.in(cluster), Field: a.Field, Digest: a.Digest, Nodes: a.Nodes})
 		}
 	case r.Begin != nil:
-		noteBegin(cluster, led, r)
+		o := r.Begin.in(cluster)
+		o.ID, o.At = strconv.FormatUint(r.Seq, 10), r.At
+		led.Begin(o)
+	case r.Accept != nil:
+		led.Accept(r.Accept.Op, r.Accept.Job)
 	case r.End != nil:
-		noteEnd(cluster, led, r)
+		led.End(r.End.Op, plan.End{Outcome: plan.OutcomeOf(r.End.Outcome), At: r.At, Secrets: r.End.Secrets, Code: r.End.Code, Why: r.End.Why, Backup: r.End.Backup})
 	}
 }
 
-func remember(led *plan.Ledger, a resource.Addr, f func(*plan.Remembered)) {
-	m := led.Objects[a]
-	m.Secrets = maps.Clone(m.Secrets)
-	if m.Secrets == nil {
-		m.Secrets = map[string]string{}
+// ledger is what a start says.
+func (s *start) ledger(cluster string) plan.Ledger {
+	led := plan.Ledger{UUID: s.UUID, Objects: make(map[resource.Addr]plan.Remembered, len(s.Objects))}
+	for _, o := range s.Objects {
+		led.Objects[o.Addr.in(cluster)] = plan.Remembered{ID: o.ID, Created: o.Created, Secrets: o.Secrets, Adopted: o.Adopted,
+			Refused: o.Refused, Sent: o.Sent, Nodes: o.Nodes, Owed: o.Owed, Backup: o.Backup}
 	}
-	f(&m)
-	led.Objects[a] = m
+	for _, o := range s.Open {
+		led.Open = append(led.Open, o.in(cluster))
+	}
+	return led
 }
 
-func noteBegin(cluster string, led *plan.Ledger, r record) {
-	if r.Begin.Op == plan.Create.String() {
-		for _, a := range append(slices.Clone(r.Begin.Brings), r.Begin.Addr) {
-			// Made anew: whatever secret an earlier object of that name had is gone with it.
-			remember(led, a.in(cluster), func(m *plan.Remembered) { m.Created, m.Secrets = true, map[string]string{} })
+// startOf is the start that says what the ledger does.
+func startOf(led plan.Ledger) *start {
+	s := &start{Schema: Schema, UUID: led.UUID}
+	for a, m := range led.Objects {
+		o := object{addressOf(a), m.ID, m.Created, m.Secrets, m.Adopted, m.Refused, m.Sent, m.Nodes, m.Owed, m.Backup}
+		if o.known() {
+			s.Objects = append(s.Objects, o)
 		}
 	}
-	remember(led, r.Begin.Addr.in(cluster), func(m *plan.Remembered) {
-		*m = m.WithIntent(r.Begin.Wishes, r.At)
-		if r.Begin.Op == plan.Act.String() {
-			*m = m.WithOpen(r.Begin.Wishes, r.At)
-		}
-	})
+	slices.SortFunc(s.Objects, func(x, y object) int { return x.Addr.in("").Compare(y.Addr.in("")) })
+	for _, o := range led.Open {
+		s.Open = append(s.Open, operationOf(o))
+	}
+	return s
 }
 
-func noteEnd(cluster string, led *plan.Ledger, r record) {
-	remember(led, r.End.Addr.in(cluster), func(m *plan.Remembered) {
-		if r.End.Outcome != plan.Unknown.String() {
-			*m = m.WithoutOpen(r.End.Begun)
-		}
-		if r.End.Outcome == plan.Applied.String() {
-			*m = m.WithSent(r.End.Wishes, r.End.Begun)
-			maps.Copy(m.Secrets, r.End.Secrets)
-		}
-	})
-	if r.End.Op == plan.Delete.String() && r.End.Outcome == plan.Applied.String() {
-		remember(led, r.End.Addr.in(cluster), func(m *plan.Remembered) { m.ID, m.Created, m.Secrets = "", false, map[string]string{} })
+// known says whether anything is known of an object.
+func (o *object) known() bool {
+	return o.ID != "" || o.Created || len(o.Secrets) > 0 || o.Refused != "" || len(o.Sent) > 0 || len(o.Nodes) > 0 || o.Owed || !o.Backup.At.IsZero()
+}
+
+func (o operation) in(cluster string) plan.Operation {
+	p := plan.Operation{ID: o.ID, Op: plan.OpOf(o.Op), Action: o.Action, Addr: o.Addr.in(cluster), Request: o.Request, Wishes: o.Wishes,
+		Offered: o.Offered, Repeat: o.Repeat, Nodes: o.Nodes, Backup: o.Backup, At: o.At, Job: o.Job, Lost: o.Lost}
+	for _, a := range o.Brings {
+		p.Brings = append(p.Brings, a.in(cluster))
 	}
+	return p
+}
+
+func operationOf(p plan.Operation) operation {
+	o := operation{ID: p.ID, Op: p.Op.String(), Action: p.Action, Addr: addressOf(p.Addr), Request: p.Request, Wishes: p.Wishes,
+		Offered: p.Offered, Repeat: p.Repeat, Nodes: p.Nodes, Backup: p.Backup, At: p.At.Round(0).UTC(), Job: p.Job, Lost: p.Lost}
+	for _, a := range p.Brings {
+		o.Brings = append(o.Brings, addressOf(a))
+	}
+	return o
 }

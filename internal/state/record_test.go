@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,8 +18,8 @@ func TestRecordText(t *testing.T) {
 	wish := plan.Wish{Field: "timeout", Value: "d1"}
 	at := address{Kind: "key_server", Name: "ks1:5696"}
 	for _, tt := range []struct{ got, want string }{
-		{string(text(t, record{Begin: &step{Op: "update", Addr: at, Wishes: []plan.Wish{wish, {Value: "there"}}}})),
-			`"begin":{"op":"update","object":{"kind":"key_server","name":"ks1:5696"},"wishes":[{"field":"timeout","value":"d1"},{"value":"there"}]}`},
+		{string(text(t, record{Begin: &operation{Op: "update", Addr: at, Wishes: []plan.Wish{wish, {Value: "there"}}}})),
+			`"begin":{"do":"update","object":{"kind":"key_server","name":"ks1:5696"},"wishes":[{"field":"timeout","value":"d1"},{"value":"there"}]}`},
 		{string(text(t, record{Start: &start{Schema: Schema, Objects: []object{{Addr: at, Sent: []plan.Sent{{Wish: wish, At: epoch}}}}}})),
 			`"sent":[{"field":"timeout","value":"d1","at":"` + epoch.Format(time.RFC3339Nano) + `"}]`},
 	} {
@@ -31,12 +32,12 @@ func TestRecordText(t *testing.T) {
 func TestReplay(t *testing.T) {
 	ks1, there := addressOf(server("ks1:5696")), []plan.Wish{{Value: "there"}}
 	first := record{Start: &start{Schema: Schema}}
-	begin := func(op string) record { return record{Begin: &step{Op: op, Addr: ks1, Wishes: there}} }
-	end := func(op, outcome string, begun time.Duration, secrets map[string]string) record {
-		return record{End: &step{Op: op, Addr: ks1, Wishes: there, Begun: epoch.Add(begun), Outcome: outcome, Secrets: secrets}}
+	begin := func(op string) record { return record{Begin: &operation{Op: op, Addr: ks1, Wishes: there}} }
+	ends := func(op int, outcome string, secrets map[string]string) record {
+		return record{End: &end{Op: strconv.Itoa(op), Outcome: outcome, Secrets: secrets}}
 	}
 	sent := []plan.Sent{{Wish: there[0], At: epoch.Add(time.Minute)}}
-	old := record{Adopt: []adoption{{ks1, "password", "old"}}}
+	old := record{Adopt: []adoption{{Addr: ks1, Field: "password", Digest: "old"}}}
 	password := map[string]string{"password": "d1"}
 
 	tests := []struct {
@@ -47,22 +48,22 @@ func TestReplay(t *testing.T) {
 	}{
 		{"begun", []record{first, begin("create")}, plan.Remembered{Created: true},
 			"what may have been sent is ours with its secrets; a kill again and again is nobody's undoing, so no flap is counted"},
-		{"applied", []record{first, begin("create"), end("create", "applied", time.Minute, password)},
+		{"applied", []record{first, begin("create"), ends(2, "applied", password)},
 			plan.Remembered{Created: true, Sent: sent, Secrets: password}, "the digests of what was sent come with the end"},
-		{"unknown", []record{first, begin("create"), end("create", "unknown", time.Minute, password)},
+		{"unknown", []record{first, begin("create"), ends(2, "unknown", password)},
 			plan.Remembered{Created: true}, "an unknown outcome leaves no digest, and is nobody's undoing"},
-		{"failed", []record{first, begin("create"), end("create", "failed", time.Minute, nil)},
+		{"failed", []record{first, begin("create"), ends(2, "failed", nil)},
 			plan.Remembered{Created: true}, "what had no effect was not undone by anybody"},
-		{"failed after applied", []record{first, begin("update"), end("update", "applied", time.Minute, nil), begin("update"), end("update", "failed", 3*time.Minute, nil)},
+		{"failed after applied", []record{first, begin("update"), ends(2, "applied", nil), begin("update"), ends(4, "failed", nil)},
 			plan.Remembered{Sent: sent}, "an attempt that failed does not count, the one before it does"},
 		{"created anew", []record{first, old, begin("create")},
 			plan.Remembered{Created: true},
 			"the secret of an earlier object of that name went with it"},
-		{"removed", []record{first, begin("create"), end("create", "applied", time.Minute, password), begin("delete"), end("delete", "applied", 3*time.Minute, nil)},
+		{"removed", []record{first, begin("create"), ends(2, "applied", password), begin("delete"), ends(4, "applied", nil)},
 			plan.Remembered{Sent: []plan.Sent{sent[0], {Wish: there[0], At: epoch.Add(3 * time.Minute)}}},
 			"an object that went is not ours any more"},
-		{"not removed", []record{first, old, begin("delete"), end("delete", "failed", 2*time.Minute, nil)},
-			plan.Remembered{Secrets: map[string]string{"password": "old"}}, "a removal that failed took nothing away"},
+		{"not removed", []record{first, old, begin("delete"), ends(3, "failed", nil)},
+			plan.Remembered{Secrets: map[string]string{"password": "old"}, Adopted: map[string]bool{"password": true}}, "a removal that failed took nothing away"},
 		{"started anew", []record{first, begin("create"), {Start: &start{Schema: Schema, Objects: []object{{Addr: ks1, Secrets: password}}}}},
 			plan.Remembered{Secrets: password}, "a start replaces all that came before it"},
 	}
@@ -76,7 +77,7 @@ func TestReplay(t *testing.T) {
 			if last.Seq != uint64(len(tt.records)) || whole != len(journal) {
 				t.Errorf("last record %d, %d bytes; want %d, %d", last.Seq, whole, len(tt.records), len(journal))
 			}
-			want := plan.Ledger{Objects: map[resource.Addr]plan.Remembered{server("ks1:5696"): tt.want}}
+			want := plan.Ledger{Open: led.Open, Objects: map[resource.Addr]plan.Remembered{server("ks1:5696"): tt.want}}
 			if d := diffLedgers(want, led); d != "" {
 				t.Errorf("%s (-want +got)\n%s", tt.why, d)
 			}

@@ -1,0 +1,150 @@
+// Package backup saves key backups of clusters: it asks for one, encrypts it for the age
+// recipients of the file, and writes it where nobody but us can read it. The text itself is
+// key material: it is not logged, not returned, and nowhere on disk in the clear.
+package backup
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"github.com/google/renameio/v2"
+
+	"kmagent/internal/plan"
+	"kmagent/internal/secret"
+)
+
+// A Getter returns one object of a cluster; *ontap.Client is one.
+type Getter interface {
+	Get(ctx context.Context, path string, query url.Values) (json.RawMessage, error)
+}
+
+// A Keeper saves the backups of one cluster. Each has a file of its own, which is never
+// changed: CLUSTER-key_backup-20261125T220406Z.age. Beside it stands a .json with its time, the
+// cluster, and digests by which the file, and what is in it, can be recognised.
+type Keeper struct {
+	Cluster    string
+	Get        Getter
+	Dir        string   // made with mode 0700 if it is not there
+	Recipients []string // age recipients; at least one
+	Now        func() time.Time
+}
+
+// Keep saves what is at a path with a query such as fields=onboard.key_backup, and returns
+// what is known of it once it is durable. The digest is that of the text, so that a backup
+// can be told from the one before.
+func (k *Keeper) Keep(ctx context.Context, path string) (plan.Backup, error) {
+	text, err := k.fetch(ctx, path)
+	if err != nil {
+		return plan.Backup{}, err
+	}
+	sealed, err := k.seal(text)
+	if err != nil {
+		return plan.Backup{}, err
+	}
+	at := k.Now().UTC().Truncate(time.Second)
+	b := plan.Backup{At: at, SHA256: digest(text.Expose())}
+	b.File, err = k.write(at, sealed, b.SHA256)
+	return b, err
+}
+
+// fetch returns the text. An answer without one is an error that repeats nothing of it.
+func (k *Keeper) fetch(ctx context.Context, path string) (secret.Value, error) {
+	path, query, _ := strings.Cut(path, "?")
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return secret.Value{}, errors.New("key backup: the query is not one")
+	}
+	raw, err := k.Get.Get(ctx, path, values)
+	if err != nil {
+		return secret.Value{}, err
+	}
+	var answer map[string]any
+	if json.Unmarshal(raw, &answer) != nil {
+		return secret.Value{}, errors.New("key backup: the answer is no object")
+	}
+	var at any = answer
+	for _, name := range strings.Split(values.Get("fields"), ".") {
+		inner, _ := at.(map[string]any)
+		at = inner[name]
+	}
+	text, ok := at.(string)
+	if !ok || strings.TrimSpace(text) == "" {
+		return secret.Value{}, errors.New("key backup: ONTAP returned none; the account's role may not read it")
+	}
+	return secret.New([]byte(text)), nil
+}
+
+func (k *Keeper) seal(text secret.Value) ([]byte, error) {
+	to, err := age.ParseRecipients(strings.NewReader(strings.Join(k.Recipients, "\n")))
+	if err != nil {
+		return nil, errors.New("key backup: backup.recipients are not age recipients")
+	}
+	var out bytes.Buffer
+	w, err := age.Encrypt(&out, to...)
+	if err == nil {
+		_, err = w.Write(text.Expose())
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return nil, errors.New("key backup: it could not be encrypted")
+	}
+	return out.Bytes(), nil
+}
+
+// A note stands beside a backup. None of it is secret: the backup is the text that ONTAP wants
+// back together with the passphrase, and far too random to be guessed from its digest.
+type note struct {
+	Version int       `json:"version"`
+	Cluster string    `json:"cluster"`
+	Time    time.Time `json:"time"`
+	File    string    `json:"file"`
+	SHA256  string    `json:"sha256"`        // of the file
+	Text    string    `json:"backup_sha256"` // of what is in it
+}
+
+func (k *Keeper) write(at time.Time, sealed []byte, text string) (file string, err error) {
+	if err := os.MkdirAll(k.Dir, 0o700); err != nil {
+		return "", fmt.Errorf("key backup: %w", err)
+	}
+	base := filepath.Join(k.Dir, k.Cluster+"-key_backup-"+at.Format("20060102T150405Z"))
+	about, err := json.MarshalIndent(note{1, k.Cluster, at, filepath.Base(base) + ".age", digest(sealed), text}, "", "  ")
+	if err != nil {
+		return "", fmt.Errorf("key backup: %w", err)
+	}
+	for name, b := range map[string][]byte{base + ".age": sealed, base + ".json": append(about, '\n')} {
+		if err := renameio.WriteFile(name, b, 0o600, renameio.WithTempDir(k.Dir)); err != nil {
+			return "", fmt.Errorf("key backup: %w", err)
+		}
+	}
+	return base + ".age", syncDir(k.Dir)
+}
+
+// syncDir makes new names in dir durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("key backup: %w", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("key backup: %w", err)
+	}
+	return nil
+}
+
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,43 @@
+package diff
+
+import (
+	"fmt"
+
+	"kmagent/internal/plan"
+	"kmagent/internal/resource"
+)
+
+// backupAction is what saving an object's backup is called.
+const backupAction = "key_backup"
+
+// backup saves the text that an object's keys can be recovered with: after each step that
+// changes it, and when it is owed from an earlier one. It is never read otherwise.
+func (d *decider) backup(want *resource.Object) {
+	k := want.Kind
+	if k.Backup == "" || want.Absent {
+		return
+	}
+	if d.Keepers == 0 {
+		d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: want.Addr, Source: want.Source,
+			Text: "no key backup is kept: the cluster has no backup.recipients in the file"})
+		return
+	}
+	s := plan.Step{Op: plan.Act, Addr: want.Addr, Source: want.Source, Action: backupAction,
+		Changes: []plan.Change{{Field: k.Backup, New: resource.Str(fmt.Sprintf("saved, encrypted for %d recipients", d.Keepers))}}}
+	have := d.Have.Objects[want.Addr]
+	path := "/api/" + k.Path + "/" + plan.ParentID
+	if have != nil && have.Kind == k {
+		path = d.path(have)
+	}
+	for i := range d.plan.Steps {
+		before := &d.plan.Steps[i]
+		if before.Addr == want.Addr && before.Backup && before.Status == plan.Ready {
+			s.After = true
+		}
+	}
+	if !s.After && (have == nil || have.Kind != k || !d.Ledger.Objects[want.Addr].Owed) {
+		return
+	}
+	s.Requests = []plan.Request{{Method: "GET", Path: path + "?fields=" + k.Backup}}
+	d.add(s)
+}

@@ -1,0 +1,147 @@
+package diff
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"kmagent/internal/plan"
+	"kmagent/internal/resource"
+)
+
+// How long an operation may take that nobody waits for any more. One without a job is taken to
+// have come to its end by then, one way or the other; a job that runs longer is stuck, and
+// a human has to look.
+const (
+	openWindow = time.Hour
+	jobLimit   = 12 * time.Hour
+)
+
+// settle ends the operations of which no answer told the end, as far as this look shows it
+// (read-back of ambiguous operations: ONTAP knows no idempotency key). What it finds counts
+// in this decision already, and is written down before anything is sent.
+func (d *decider) settle() {
+	if len(d.Ledger.Open) == 0 {
+		return
+	}
+	led := d.Ledger.Clone()
+	for _, o := range d.Ledger.Open {
+		e, ok := d.verdict(&o)
+		if !ok {
+			d.open = append(d.open, o)
+			continue
+		}
+		e.At = d.Now
+		led.End(o.ID, e)
+		d.plan.Settled = append(d.plan.Settled, plan.Settlement{Op: o, End: e})
+	}
+	d.Ledger = led
+}
+
+// verdict says what became of an operation; ok is false while that is not known. What its job
+// says counts first; where there is none, or ONTAP has forgotten it, what the object is like.
+func (d *decider) verdict(o *plan.Operation) (e plan.End, ok bool) {
+	if j, known := d.jobOf(o); known {
+		switch {
+		case j.Failed():
+			return plan.End{Outcome: plan.Failed, Code: j.Code, Why: "its job failed"}, true
+		case !j.Succeeded():
+			return plan.End{}, false
+		case o.Op == plan.Act || o.Op == plan.Update:
+			return plan.End{Outcome: plan.Applied, Secrets: o.Offered, Why: "its job succeeded"}, true
+		}
+	}
+	return d.evidence(o)
+}
+
+// jobOf finds the job of an operation: by its UUID or, if the answer with that was lost, by
+// what it does and when it began.
+func (d *decider) jobOf(o *plan.Operation) (resource.Job, bool) {
+	for _, j := range d.Have.Jobs {
+		if o.Job != "" && j.UUID == o.Job || o.Job == "" && j.Description == o.Request && near(j.Start, o.At) {
+			return j, true
+		}
+	}
+	return resource.Job{}, false
+}
+
+// near says whether a job that the cluster's clock saw begin at start may be the one of an
+// operation that ours saw set out at begun. Clocks differ; two such operations on one object
+// are further apart than this.
+func near(start, begun time.Time) bool {
+	return !start.IsZero() && start.Sub(begun).Abs() < 2*time.Minute
+}
+
+// evidence says what became of an operation by what the object is like.
+func (d *decider) evidence(o *plan.Operation) (e plan.End, ok bool) {
+	have := d.Have.Find(o.Addr)
+	applied := func(why string) (plan.End, bool) {
+		return plan.End{Outcome: plan.Applied, Secrets: o.Offered, Why: why}, true
+	}
+	failed := func(why string) (plan.End, bool) { return plan.End{Outcome: plan.Failed, Why: why}, true }
+	switch {
+	case o.Op == plan.Create && have != nil:
+		return applied("the object is there")
+	case o.Op == plan.Create:
+		return failed("the object is not there")
+	case o.Op == plan.Delete && have == nil:
+		return applied("the object is gone")
+	case o.Op == plan.Delete:
+		return failed("the object is there still")
+	case o.Repeat == resource.Repeatable:
+		return failed("it may be sent again: the plan compares")
+	case have != nil && d.fulfilled(o, have):
+		return applied("the object is as it was to be")
+	case o.Repeat == resource.Converges && o.Job == "" && d.Now.Sub(o.At) >= openWindow:
+		return failed("an hour later the object is not as it was to be")
+	}
+	return plan.End{}, false
+}
+
+// fulfilled says whether the object is as the operation was to make it, so far as ONTAP tells.
+func (d *decider) fulfilled(o *plan.Operation, have *resource.Object) bool {
+	if len(o.Wishes) == 0 {
+		return false
+	}
+	for _, w := range o.Wishes {
+		i := have.Kind.Index(w.Field)
+		if i < 0 || have.Kind.Fields[i].Type == resource.Secret || !have.Values[i].IsSet() {
+			return false
+		}
+		if wishOf(have.Values[i]) != w.Value && wishOf(have.Kind.Fields[i].Spell(have.Values[i])) != w.Value {
+			return false
+		}
+	}
+	return true
+}
+
+// holdUnsettled keeps away from a scope in which an operation is under way, or in which
+// nobody knows what became of one: what depends on it cannot be told.
+func (d *decider) holdUnsettled() {
+	for i := range d.plan.Steps {
+		s := &d.plan.Steps[i]
+		j := slices.IndexFunc(d.open, func(o plan.Operation) bool { return o.Addr.SVM == s.Addr.SVM })
+		if j >= 0 && s.Status == plan.Ready {
+			d.block(s, s.Source, plan.Held, plan.Unsettled, d.openReason(&d.open[j]))
+		}
+	}
+}
+
+// openReason says what is known of an operation, and what to do.
+func (d *decider) openReason(o *plan.Operation) string {
+	what := fmt.Sprintf("operation %s (%s of %s, %s)", o.Name(), o.Title(), o.Addr, o.At.UTC().Format(time.RFC3339))
+	j, known := d.jobOf(o)
+	resolve := fmt.Sprintf("; look at the cluster, then: kmagent operations resolve %s --outcome succeeded|failed", o.Name())
+	switch {
+	case known && d.Now.Sub(o.At) < jobLimit:
+		return fmt.Sprintf("%s is under way: job %s is %s", what, j.UUID, plan.Safe(j.State))
+	case known:
+		return what + " does not end: job " + j.UUID + " is " + plan.Safe(j.State) + resolve
+	case !o.Lost && d.Now.Sub(o.At) < time.Minute:
+		return what + " is under way"
+	case o.Repeat == resource.Converges && o.Job == "":
+		return fmt.Sprintf("%s got no answer and may still be under way: the plan goes on when the cluster shows it, or at %s",
+			what, o.At.Add(openWindow).UTC().Format(time.RFC3339))
+	}
+	return "what became of " + what + " is not known" + resolve
+}

@@ -1,0 +1,186 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"kmagent/internal/resource"
+)
+
+// An Operation is a step that set out. It is remembered before its first request leaves, and
+// stays in the ledger until its end is known: intent, perhaps accepted as a job, then
+// succeeded, failed or unknown. It holds digests, never a secret.
+type Operation struct {
+	ID      string // unique in the journal of its cluster; as people name it, with the cluster before it
+	Op      Op
+	Action  string // of an Act
+	Addr    resource.Addr
+	Request string            // method and path of the request that counts
+	Brings  []resource.Addr   // of a Create: the children that come with the object
+	Wishes  []Wish            // what the object is to be like afterwards
+	Offered map[string]string // by field: digests of the secrets in its first request
+	Repeat  resource.Repeat   // what may be done when its answer is lost
+	Nodes   []string          // UUIDs of the nodes that it gives the object to
+	Backup  bool              // a backup is owed from now on
+	At      time.Time         // when it set out
+	Job     string            // UUID of the job that the cluster took it on as; empty: none that we know
+	Lost    bool              // its answer was lost, or its end was not waited for; else whoever sent it may still wait
+}
+
+// Name is what people call an operation: "prod-a/17".
+func (o *Operation) Name() string { return o.Addr.Cluster + "/" + o.ID }
+
+// Title says what an operation does, for a sentence: "rekey_external" or "create".
+func (o *Operation) Title() string {
+	if o.Action != "" {
+		return o.Action
+	}
+	return o.Op.String()
+}
+
+// An End is what came of an operation.
+type End struct {
+	Outcome Outcome
+	At      time.Time
+	Secrets map[string]string // digests of what was really sent, by field; of an applied one
+	Code    string            // ONTAP's, of a failed one
+	Why     string            // of one that was settled by looking, or by a human: what showed it
+	Backup  Backup            // of one that took it
+}
+
+// Begin notes that an operation sets out.
+func (l *Ledger) Begin(o Operation) {
+	l.Open = append(slices.Clone(l.Open), o)
+	if o.Op == Create {
+		for _, a := range append(slices.Clone(o.Brings), o.Addr) {
+			// Made anew: whatever secret an earlier object of that name had is gone with it.
+			l.remember(a, func(m *Remembered) { m.Created, m.Secrets, m.Adopted, m.Refused = true, nil, nil, "" })
+		}
+	}
+	l.remember(o.Addr, func(m *Remembered) {
+		*m = m.WithIntent(o.Wishes, o.At)
+		m.Owed = m.Owed || o.Backup
+	})
+}
+
+// Accept notes that the cluster has taken an operation on as a job.
+func (l *Ledger) Accept(id, job string) {
+	l.change(id, func(o *Operation) { o.Job = job })
+}
+
+// End notes what came of an operation. One whose outcome is not known stays open.
+func (l *Ledger) End(id string, e End) {
+	if e.Outcome == Unknown || e.Outcome == Running {
+		l.change(id, func(o *Operation) { o.Lost = true })
+		return
+	}
+	i := slices.IndexFunc(l.Open, func(o Operation) bool { return o.ID == id })
+	if i < 0 {
+		return
+	}
+	o := l.Open[i]
+	l.Open = slices.Delete(slices.Clone(l.Open), i, i+1)
+	switch {
+	case e.Outcome == Applied && o.Op == Delete:
+		l.remember(o.Addr, func(m *Remembered) { *m = Remembered{Sent: m.WithSent(o.Wishes, o.At).Sent, Backup: m.Backup} })
+	case e.Outcome == Applied:
+		l.remember(o.Addr, func(m *Remembered) { m.applied(o, e) })
+	case resource.WrongSecret(e.Code):
+		l.remember(o.Addr, func(m *Remembered) { m.refuse(o.proof()) })
+	}
+}
+
+// refuse notes that ONTAP called a secret wrong. If it was taken to be the one in place, it is
+// not: the next one that the file names is.
+func (r *Remembered) refuse(digest string) {
+	r.Refused = digest
+	r.Secrets, r.Adopted = maps.Clone(r.Secrets), maps.Clone(r.Adopted)
+	for field, d := range r.Secrets {
+		if d == digest && r.Adopted[field] {
+			delete(r.Secrets, field)
+			delete(r.Adopted, field)
+		}
+	}
+}
+
+// applied notes that an operation on the object has succeeded.
+func (r *Remembered) applied(o Operation, e End) {
+	*r = r.WithSent(o.Wishes, o.At)
+	r.Secrets = maps.Clone(r.Secrets)
+	if r.Secrets == nil {
+		r.Secrets = map[string]string{}
+	}
+	maps.Copy(r.Secrets, e.Secrets)
+	r.Adopted = maps.Clone(r.Adopted)
+	for field := range e.Secrets {
+		delete(r.Adopted, field)
+	}
+	if len(o.Nodes) > 0 {
+		r.Nodes = o.Nodes
+	}
+	if !e.Backup.At.IsZero() {
+		r.Backup, r.Owed = e.Backup, false
+	}
+}
+
+// proof is the digest of the secret by which an operation proved that it may change another;
+// empty if there was none.
+func (o *Operation) proof() string {
+	return o.Offered[resource.Proof]
+}
+
+// See notes under which id an object is there.
+func (l *Ledger) See(s Sighting) {
+	l.remember(s.Addr, func(m *Remembered) { m.ID = s.ID })
+}
+
+// Adopt notes what was found in place: a secret, or the nodes that an object was given to.
+func (l *Ledger) Adopt(a Adoption) {
+	l.remember(a.Addr, func(m *Remembered) {
+		if len(a.Nodes) > 0 {
+			m.Nodes = a.Nodes
+		}
+		if a.Field == "" {
+			return
+		}
+		m.Secrets, m.Adopted = maps.Clone(m.Secrets), maps.Clone(m.Adopted)
+		if m.Secrets == nil {
+			m.Secrets = map[string]string{}
+		}
+		if m.Adopted == nil {
+			m.Adopted = map[string]bool{}
+		}
+		m.Secrets[a.Field], m.Adopted[a.Field] = a.Digest, true
+	})
+}
+
+// Clone returns a ledger that may be changed while l stays as it is.
+func (l Ledger) Clone() Ledger {
+	l.Objects, l.Open = maps.Clone(l.Objects), slices.Clone(l.Open)
+	return l
+}
+
+func (l *Ledger) remember(a resource.Addr, f func(*Remembered)) {
+	if l.Objects == nil {
+		l.Objects = map[resource.Addr]Remembered{}
+	}
+	m := l.Objects[a]
+	f(&m)
+	l.Objects[a] = m
+}
+
+func (l *Ledger) change(id string, f func(*Operation)) {
+	l.Open = slices.Clone(l.Open)
+	for i := range l.Open {
+		if l.Open[i].ID == id {
+			f(&l.Open[i])
+		}
+	}
+}
+
+// A Settlement ends an operation of which no answer told the end.
+type Settlement struct {
+	Op Operation
+	End
+}
