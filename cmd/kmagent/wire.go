@@ -132,13 +132,17 @@ func (w *wiring) reading(stateDir string) func(desired.Cluster) (agent.Edges, er
 			return agent.Edges{}, err
 		}
 		return agent.Edges{
-			Reader: live.NewReader(spec.Name, client, w.conns),
-			Actor:  actor{&apply.Runner{Secrets: w.secrets, Key: key}},
-			Memory: recollection{led},
-			Close:  func() error { client.CloseIdle(); return nil },
+			Reader:   live.NewReader(spec.Name, client, w.conns),
+			Actor:    actor{&apply.Runner{Secrets: w.secrets, Key: key}},
+			Memory:   recollection{led},
+			Standing: w.standing,
+			Close:    func() error { client.CloseIdle(); return nil },
 		}, nil
 	}
 }
+
+// standing returns what people have ordered.
+func (w *wiring) standing() (plan.Standing, error) { return state.ReadOrders(w.stateDir) }
 
 // A recollection is a ledger that was read and is not written.
 type recollection struct{ led plan.Ledger }
@@ -158,8 +162,9 @@ func (w *wiring) writing(store *state.Store, done func(plan.Result)) func(desire
 		if err != nil {
 			return agent.Edges{}, err
 		}
-		e := agent.Edges{Reader: live.NewReader(spec.Name, client, w.conns), Again: client.ResetCredentials}
-		runner := &apply.Runner{Writer: client, Secrets: w.secrets, Key: store.Key(), Done: done, Keeper: w.keeper(spec, client)}
+		orders := state.Orders{Dir: w.stateDir}
+		e := agent.Edges{Reader: live.NewReader(spec.Name, client, w.conns), Again: client.ResetCredentials, Standing: w.standing}
+		runner := &apply.Runner{Writer: client, Secrets: w.secrets, Key: store.Key(), Done: done, Keeper: w.keeper(spec, client), Use: orders.Use}
 		e.Actor = actor{runner}
 		var book *state.Book
 		e.Reopen = func() (agent.Memory, error) {

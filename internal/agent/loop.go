@@ -19,6 +19,7 @@ import (
 type Reader interface {
 	Read(ctx context.Context, health bool, wanted []*resource.Object) (*resource.Cluster, error)
 	Jobs(ctx context.Context, sought []resource.JobSought) ([]resource.Job, error)
+	Keys(ctx context.Context, have *resource.Cluster, stores []string) *resource.KeyReport
 }
 
 // An Actor carries plans of one cluster out, and knows the digests of its secrets.
@@ -43,6 +44,8 @@ type Edges struct {
 	Memory Memory // nil with MemoryErr
 	// MemoryErr says why nothing can be remembered. Then nothing is written either.
 	MemoryErr error
+	// Standing returns what people have ordered; may be nil. If it fails nothing is written.
+	Standing func() (plan.Standing, error)
 	// Reopen makes Memory and MemoryErr anew, after either failed; may be nil.
 	Reopen func() (Memory, error)
 	// Again is called when the file was read anew: what had been given up, such as a refused
@@ -121,6 +124,12 @@ func (l *Loop) look(ctx context.Context, o Orders) (*resource.Cluster, plan.Plan
 		if have, err = l.read(ctx, true); err != nil {
 			return nil, plan.Plan{}, err
 		}
+		p = l.decide(ctx, have, o)
+	}
+	if len(p.WantsKeys) > 0 && have.Keys == nil {
+		with := *have
+		with.Keys = l.Edges.Reader.Keys(ctx, have, p.WantsKeys)
+		have = &with
 		p = l.decide(ctx, have, o)
 	}
 	return have, p, nil
@@ -204,21 +213,29 @@ func (l *Loop) known(have *resource.Cluster) plan.Ledger {
 
 func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) plan.Plan {
 	now := time.Now()
+	var standing plan.Standing
+	var standingErr error
+	if l.Edges.Standing != nil {
+		standing, standingErr = l.Edges.Standing()
+	}
 	p := diff.Compute(diff.Input{
-		Cluster: l.Spec.Name,
-		Want:    l.Spec.Objects,
-		Have:    have,
-		Ledger:  l.known(have),
-		Secrets: l.Edges.Actor.Digests(ctx, l.Spec.Objects),
-		Policy:  diff.Policy{MaxDeletes: l.Spec.Policy.MaxDeletes, MinReachable: l.Spec.Policy.MinReachableServers},
-		Ignored: l.Spec.Ignored(now),
-		Keepers: len(l.Spec.Backup.Recipients),
-		Resend:  o.Resend,
-		Now:     now,
+		Cluster:  l.Spec.Name,
+		Want:     l.Spec.Objects,
+		Have:     have,
+		Ledger:   l.known(have),
+		Secrets:  l.Edges.Actor.Digests(ctx, l.Spec.Objects),
+		Policy:   diff.Policy{MaxDeletes: l.Spec.Policy.MaxDeletes, MinReachable: l.Spec.Policy.MinReachableServers},
+		Ignored:  l.Spec.Ignored(now),
+		Standing: standing,
+		Keepers:  len(l.Spec.Backup.Recipients),
+		Resend:   o.Resend,
+		Now:      now,
 	})
 	switch {
 	case l.Edges.MemoryErr != nil:
 		p.Hold(plan.State, (&MemoryError{l.Edges.MemoryErr}).Error())
+	case standingErr != nil:
+		p.Hold(plan.State, (&MemoryError{standingErr}).Error())
 	case o.Hold != plan.NoGuard:
 		p.Hold(o.Hold, o.Reason)
 	case l.Spec.Mode == desired.Observe:

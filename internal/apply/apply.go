@@ -46,8 +46,9 @@ type Runner struct {
 	Secrets Opener
 	Key     secret.Key // of the digests that the journal gets
 	Journal Journal
-	Keeper  Keeper            // of the cluster's key backups; nil if none are kept
-	Done    func(plan.Result) // after each step that was sent; may be nil
+	Use     func(override string) error // notes that an override is used up; may be nil if no step has one
+	Keeper  Keeper                      // of the cluster's key backups; nil if none are kept
+	Done    func(plan.Result)           // after each step that was sent; may be nil
 }
 
 // Deadlines of a step. A removal rests on what was seen, and is not sent on an older sight
@@ -153,6 +154,11 @@ func (r *run) try(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 	bodies, digests, err := r.open(ctx, s)
 	if err != nil {
 		return plan.Result{Step: s, Outcome: plan.Failed, Err: err}
+	}
+	for _, override := range s.Lifted {
+		if err := r.Use(override); err != nil {
+			return skip(&JournalError{err})
+		}
 	}
 	id, err := r.Journal.Begin(operation(s, digests, begun))
 	if err != nil {

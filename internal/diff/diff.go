@@ -16,16 +16,17 @@ import (
 
 // An Input is everything that a decision about one cluster rests on.
 type Input struct {
-	Cluster string             // its name in the file
-	Want    []*resource.Object // what the file declares, in any order
-	Have    *resource.Cluster  // what the cluster has; complete
-	Ledger  plan.Ledger        // what no GET can tell
-	Secrets plan.Secrets       // what became of reading the wanted secrets
-	Policy  Policy
-	Ignored []rules.ID // the rules whose remarks nobody wants now
-	Keepers int        // how many recipients key backups are encrypted for; 0: none are kept
-	Resend  bool       // send secrets that seem to be in place already
-	Now     time.Time
+	Cluster  string             // its name in the file
+	Want     []*resource.Object // what the file declares, in any order
+	Have     *resource.Cluster  // what the cluster has; complete
+	Ledger   plan.Ledger        // what no GET can tell
+	Secrets  plan.Secrets       // what became of reading the wanted secrets
+	Policy   Policy
+	Ignored  []rules.ID    // the rules whose remarks nobody wants now
+	Standing plan.Standing // what people have ordered
+	Keepers  int           // how many recipients key backups are encrypted for; 0: none are kept
+	Resend   bool          // send secrets that seem to be in place already
+	Now      time.Time
 }
 
 // Policy is the part of the file that limits what a pass may do.
@@ -54,11 +55,13 @@ func Compute(in Input) plan.Plan {
 	}
 	d.holdMixedReleases()
 	d.holdBusyStores()
+	d.holdPaused()
 	d.holdUnsettled()
 	d.holdFlaps()
 	d.holdQuorum()
 	d.holdRekeys()
 	d.limitDeletes()
+	d.holdKeys()
 	d.dropOrphans()
 	d.cite()
 	return d.plan
@@ -430,7 +433,7 @@ func (d *decider) dropOrphans() {
 
 // block keeps a step from being sent. The first reason stands, but a refusal outdoes a hold.
 func (d *decider) block(s *plan.Step, at resource.Pos, status plan.Status, g plan.Guard, reason string) {
-	if s.Status >= status {
+	if s.Status >= status || status == plan.Held && d.lifted(s, g) {
 		return
 	}
 	s.Status, s.Guard, s.Reason, s.Source = status, g, reason, at

@@ -28,9 +28,10 @@ func (d *decider) children(want, have *resource.Object, kind *resource.Kind) {
 	}
 	for _, h := range d.byHealth(l.left) {
 		s := d.deletion(want.Place(want.Kind.Children()), h, collection+"/"+resource.Segment(h.ID))
-		if g, reason := d.mayGo(h, l, kind); g != plan.NoGuard {
-			d.block(&s, s.Source, plan.Held, g, reason)
-		} else {
+		for _, c := range d.mayGo(h, l, kind) {
+			d.block(&s, s.Source, plan.Held, c.guard, c.reason)
+		}
+		if s.Status == plan.Ready {
 			l.going = append(l.going, h)
 		}
 		d.add(s)
@@ -83,6 +84,12 @@ func childNamed(o *resource.Object, name string) *resource.Object {
 	return nil
 }
 
+// A complaint is a reason why something may not be done now.
+type complaint struct {
+	guard  plan.Guard
+	reason string
+}
+
 // mayGo says what keeps a member from being removed now, if anything:
 //
 //	reachability not read               hold: nothing is known of those that stay
@@ -90,39 +97,45 @@ func childNamed(o *resource.Object, name string) *resource.Object {
 //	a wanted one is missing, no room    only one that answers no node may go
 //	a wanted one is not available       hold: this one may be what a node still reaches
 //	too few would be available          hold: the floor
-func (d *decider) mayGo(h *resource.Object, l membership, kind *resource.Kind) (plan.Guard, string) {
+func (d *decider) mayGo(h *resource.Object, l membership, kind *resource.Kind) []complaint {
 	if kind.Guard != resource.Reachable {
-		return plan.NoGuard, ""
+		return nil
 	}
 	if !d.Have.Health {
 		d.plan.WantsHealth = true
-		return plan.Reachability, "reachability was not read in this pass"
+		return []complaint{{plan.Reachability, "reachability was not read in this pass"}}
 	}
+	var out []complaint
 	if len(l.missing) > 0 {
 		if len(l.kept)+len(l.left) < kind.Limit {
-			return plan.Order, "first " + list(names(l.missing)) + " must be added and seen available on every node"
-		}
-		if !d.dead(h) {
-			return plan.Order, fmt.Sprintf("all %d places are taken and some node may still reach this one; leave %s out of the list until this one is gone",
-				kind.Limit, list(names(l.missing)))
+			out = append(out, complaint{plan.Order, "first " + list(names(l.missing)) + " must be added and seen available on every node"})
+		} else if !d.dead(h) {
+			out = append(out, complaint{plan.Order, fmt.Sprintf("all %d places are taken and some node may still reach this one; leave %s out of the list until this one is gone",
+				kind.Limit, list(names(l.missing)))})
 		}
 	}
 	for _, k := range l.kept {
 		if bad := d.unavailable(k.have); len(bad) > 0 {
-			return plan.Reachability, fmt.Sprintf("%s stays and is %s on %s", k.have.Addr.Name, bad[0].State, bad[0].Node)
+			out = append(out, complaint{plan.Reachability, fmt.Sprintf("%s stays and is %s on %s", k.have.Addr.Name, bad[0].State, bad[0].Node)})
+			break
 		}
 	}
 	rest, floor := d.availableAfter(h, l), d.floor(l)
 	if rest < floor {
-		return plan.Floor, fmt.Sprintf("%d would stay available on every node, and policy.min_reachable_servers is %d", rest, floor)
+		out = append(out, complaint{plan.Floor, fmt.Sprintf("%d would stay available on every node, and policy.min_reachable_servers is %d", rest, floor)})
 	}
-	return plan.NoGuard, ""
+	return out
 }
 
 // availableAfter counts the members available on every node once h and what is already
 // going are gone.
 func (d *decider) availableAfter(h *resource.Object, l membership) int {
-	n := len(l.kept) // all available: mayGo has asked
+	n := 0
+	for _, k := range l.kept {
+		if len(d.unavailable(k.have)) == 0 {
+			n++
+		}
+	}
 	for _, o := range l.left {
 		if o != h && !slices.Contains(l.going, o) && len(d.unavailable(o)) == 0 {
 			n++

@@ -119,10 +119,14 @@ func keyID(certificate *resource.Object) string {
 	return certificate.Value("subject_key_identifier").Str()
 }
 
-// holdQuorum keeps key servers while a node is away (KM041): it cannot say which of them it
-// needs, and ONTAP refuses while it is out of quorum.
+// holdQuorum changes nothing while a node of the cluster is away: it would miss the change, and
+// ONTAP refuses much of it while the node is out of quorum. Key servers stay, too, while
+// one joins (KM041): it cannot say yet which of them it needs.
 func (d *decider) holdQuorum() {
-	i := slices.IndexFunc(d.Have.Nodes, away)
+	i := slices.IndexFunc(d.Have.Nodes, func(n resource.Node) bool { return n.Member && away(n) })
+	if i < 0 {
+		i = slices.IndexFunc(d.Have.Nodes, away)
+	}
 	if i < 0 {
 		return
 	}
@@ -133,9 +137,13 @@ func (d *decider) holdQuorum() {
 	}
 	for i := range d.plan.Steps {
 		s := &d.plan.Steps[i]
-		if s.Op == plan.Delete && s.Status == plan.Ready && s.Addr.Kind == resource.KeyServer.Name {
+		switch {
+		case s.Status != plan.Ready:
+		case s.Op == plan.Delete && s.Addr.Kind == resource.KeyServer.Name:
 			d.block(s, s.Source, plan.Held, plan.Nodes, fmt.Sprintf("%s %s: no key server is removed until every node is up and in the cluster", n.Name, what))
 			s.Rule = string(rules.KM041)
+		case n.Member:
+			d.block(s, s.Source, plan.Held, plan.Nodes, fmt.Sprintf("%s %s: nothing is changed until every node of the cluster is up", n.Name, what))
 		}
 	}
 }
@@ -203,6 +211,8 @@ func ruleOf(s *plan.Step) rules.ID {
 	switch s.Guard {
 	case plan.KeyStore:
 		return rules.KM042
+	case plan.Passphrase, plan.Secret:
+		return ""
 	case plan.MaxDeletes:
 		return rules.KM080
 	case plan.Immutable:

@@ -41,6 +41,13 @@ func (d *decider) settle() {
 // verdict says what became of an operation; ok is false while that is not known. What its job
 // says counts first; where there is none, or ONTAP has forgotten it, what the object is like.
 func (d *decider) verdict(o *plan.Operation) (e plan.End, ok bool) {
+	if r, ok := d.Standing.Resolution(o); ok {
+		e := plan.End{Outcome: plan.OutcomeOf(r.Outcome), Why: fmt.Sprintf("%s says so: %s (%s)", r.By, r.Reason, r.ID)}
+		if e.Outcome == plan.Applied {
+			e.Secrets = o.Offered
+		}
+		return e, true
+	}
 	if j, known := d.jobOf(o); known {
 		switch {
 		case j.Failed():

@@ -22,7 +22,8 @@ type Getter interface {
 	// Get returns one object.
 	Get(ctx context.Context, path string, query url.Values) (json.RawMessage, error)
 	// List returns every record of a collection, over all its pages, or an error. Each record
-	// is an object that has the identity field. Unchanged says that the answer is, byte for
+	// is an object that has the identity field, each another one unless a + stands behind its
+	// name. Unchanged says that the answer is, byte for
 	// byte, the one that the same call gave before. The records are shared: they must not be
 	// changed.
 	List(ctx context.Context, path string, query url.Values, identity string) (records []json.RawMessage, unchanged bool, err error)

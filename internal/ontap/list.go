@@ -62,7 +62,9 @@ func checkInstance(body []byte) error {
 
 // List returns all records of a collection, over all its pages, in the order of the answers,
 // or an error: never a part, and none only if the cluster said that there are none. Each is
-// a JSON object with a string at identity, a dotted name, that no other record has there.
+// a JSON object with a string at identity, a dotted name, that no other record has there. With
+// a + behind the name several records may have the same: then whoever asks must see whether
+// the collection changed while it was read.
 //
 // A record is not decoded, since whoever remembers what it was need not decode it again.
 // unchanged says more: that records is the very slice which the previous call with the same
@@ -75,14 +77,15 @@ func (c *Client) List(ctx context.Context, path string, query url.Values, identi
 	}
 	key := r.path + "?" + r.query + "#" + identity
 	kept := c.memory.recall(key)
-	pages, err := c.pages(ctx, r, strings.Split(identity, "."), kept)
+	name, repeats := strings.CutSuffix(identity, "+")
+	pages, err := c.pages(ctx, r, strings.Split(name, "."), kept)
 	if err != nil {
 		return nil, false, err
 	}
 	if slices.Equal(pages, kept.pages) {
 		return kept.records, true, nil
 	}
-	if records, err = join(pages); err != nil {
+	if records, err = join(pages, repeats); err != nil {
 		return nil, false, &AnswerError{Method: r.method, Path: r.path, Status: http.StatusOK, Problem: err.Error(),
 			inconsistent: errors.Is(err, ErrInconsistent)}
 	}
@@ -128,7 +131,7 @@ func sameSlice(a, b []byte) bool {
 
 // join makes one list of all pages. An identity that comes twice is a record that moved from
 // page to page between two answers, and another may have moved the other way unseen.
-func join(pages []*page) ([]json.RawMessage, error) {
+func join(pages []*page, repeats bool) ([]json.RawMessage, error) {
 	total := 0
 	for _, p := range pages {
 		total += len(p.records)
@@ -144,7 +147,7 @@ func join(pages []*page) ([]json.RawMessage, error) {
 			records = append(records, r)
 		}
 	}
-	if len(seen) != total {
+	if len(seen) != total && !repeats {
 		return nil, ErrInconsistent
 	}
 	return records, nil

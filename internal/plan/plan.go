@@ -22,6 +22,8 @@ type Plan struct {
 
 	// WantsHealth says that steps are held only because reachability was not read.
 	WantsHealth bool
+	// WantsKeys are the UUIDs of key stores whose keys were not read, and steps are held for that.
+	WantsKeys []string
 }
 
 // An Adoption is what was found in place: a secret, which is taken for the one in the file,
@@ -60,6 +62,7 @@ type Step struct {
 	Repeat   resource.Repeat // what may be done when its answer is lost
 	Nodes    []string        // UUIDs of the nodes that it gives the object to
 	Backup   bool            // a backup of the object is owed once it has set out
+	Lifted   []string        // ids of the overrides that let it pass guards; they are used up before it is sent
 }
 
 // A Sighting is an object that is there, under the id that ONTAP knows it by.
@@ -136,6 +139,9 @@ const (
 	Unsettled    Guard = "unsettled"    // an operation in the scope is under way, or nobody knows what became of it
 	KeyStore     Guard = "key_store"    // the scope's key store is not in a state for it
 	Passphrase   Guard = "passphrase"   // the one in use is not named, or was refused
+	Keys         Guard = "keys"         // a node lacks keys that it needs
+	Paused       Guard = "paused"       // somebody ordered a rest
+	Shrink       Guard = "shrink"       // the file has lost much of what the last one had
 )
 
 // A Change is one field of a step. An unset Old is a field that the cluster does not have.

@@ -13,6 +13,7 @@ type Cluster struct {
 	Objects map[Addr]*Object // under the label that the file gives the cluster
 	Links   []*Object        // what a Link may name, such as certificates
 	Stores  []KeyStore
+	Keys    *KeyReport
 	Jobs    []Job     // those that the cluster remembers; read only while an operation is open
 	At      time.Time // when the first of the reads began
 
@@ -36,6 +37,23 @@ func (c *Cluster) Find(a Addr) *Object {
 		}
 	}
 	return nil
+}
+
+// A KeyReport is which keys the key stores hold that were asked, and which nodes have them. It
+// is read only while a decision waits for it; nil: it was not asked for.
+type KeyReport struct {
+	Keys []HeldKey
+	Err  string // why it could not be read; then there are no keys in it
+}
+
+// A HeldKey is a key in a key store, as one node sees it on one key server.
+type HeldKey struct {
+	Store    string // UUID of the key store
+	Node     string
+	ID, Type string // Type is nse_ak, aek, vek, nek, svm_kek or mroot_ak
+	User     string // the SVM whose data it protects; of the cluster's own, its name
+	Server   string // the key server; empty where the store has none
+	Restored bool   // the node has the key: without it volumes stay offline there
 }
 
 // A Job is something that the cluster does, or did not long ago.

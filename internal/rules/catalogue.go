@@ -165,6 +165,13 @@ var catalogue = [...]Rule{
 		Example: "held: the key store of vs1 is switching, not active",
 	},
 	{
+		ID: KM050, Title: "The key of an SVM is changed only once its key manager holds all its keys",
+		Severity: Error, Where: Plan, Codes: []string{"65537547"},
+		Why:     "While keys of an SVM's volumes are still in the cluster's key manager, ONTAP refuses to rekey the SVM's own.",
+		Remedy:  "Migrate them: kmagent key migrate --svm NAME --to svm; the next pass asks again.",
+		Example: "held: keys of this SVM are in the cluster's key manager (65537547): migrate them first",
+	},
+	{
 		ID: KM051, Title: "A key is changed only while its service is reachable from every node",
 		Severity: Error, Where: Plan, Codes: []string{"65537556", "65537729", "65537919"},
 		Why:     "A rekey needs the key that is in use, in order to wrap anew what it protects. One that a node cannot follow stops half way.",

@@ -34,7 +34,7 @@ func newWorld() world {
 		Name: "a", Version: v, At: now, Health: true,
 		Nodes:   []resource.Node{{Name: "n1", State: "up", Member: true, Version: v}, {Name: "n2", State: "up", Member: true, Version: v}},
 		SVMs:    map[string]resource.SVM{"vs": {Name: "vs"}},
-		Objects: map[resource.Addr]*resource.Object{},
+		Objects: map[resource.Addr]*resource.Object{}, Keys: &resource.KeyReport{},
 	}, secrets: plan.Secrets{}, known: map[resource.Addr]plan.Remembered{}}
 	w.certificate("client", "c", "c-1")
 	w.certificate("server_ca", "ca", "ca-1")
@@ -165,6 +165,16 @@ var planned = []planCase{
 	{rules.KM042, servers("{server: ks1, timeout: 7}, {server: ks2}"),
 		store("switching"), "KM042 held update key_server/vs/ks1:5696: the key store of vs is switching, not active",
 		store("blocked"), "a change may be what mends one that is blocked"},
+	{rules.KM050, strings.Replace(aws, "key_id: k", "key_id: k2", 1),
+		func(w world) {
+			amazon(everywhere, onNode2(true))(w)
+			w.inCluster("vs")
+		},
+		"KM050 held act aws_kms/vs: keys of this SVM are in the cluster's key manager (65537547): migrate them first (kmagent key migrate)",
+		func(w world) {
+			amazon(everywhere, onNode2(true))(w)
+			w.inCluster("other")
+		}, "those of another SVM may well be there"},
 	{rules.KM051, strings.Replace(aws, "key_id: k", "key_id: k2", 1),
 		amazon(everywhere, onNode2(false)),
 		"KM051 held act aws_kms/vs: the key service is not reachable from n2",
@@ -279,6 +289,14 @@ func (w world) atCluster(k *resource.Kind) {
 	}
 	delete(w.Objects, w.manager.Addr)
 	w.Objects[o.Addr] = o
+}
+
+// inCluster gives the cluster a key manager that holds a key of an SVM.
+func (w world) inCluster(svm string) {
+	o := resource.NewObject(resource.Onboard, resource.Addr{Cluster: "a", Kind: "key_manager"})
+	o.ID = "okm"
+	w.Objects[o.Addr] = o
+	w.Keys.Keys = append(w.Keys.Keys, resource.HeldKey{Store: "okm", Node: "n1", ID: "k", Type: "vek", User: svm, Restored: true})
 }
 
 func TestPlan(t *testing.T) {

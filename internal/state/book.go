@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -47,6 +48,21 @@ func (s *Store) Book(cluster string) (*Book, error) {
 		return nil, fmt.Errorf("%s: %w", b.path, err)
 	}
 	return b, nil
+}
+
+// Clusters lists the clusters that a state directory has journals of, in order.
+func Clusters(dir string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(dir, "clusters"))
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), suffix); ok {
+			out = append(out, name)
+		}
+	}
+	return out, nil
 }
 
 // suffix ends the name of a journal.

@@ -161,13 +161,22 @@ func replay(cluster string, text []byte) (led plan.Ledger, last record, whole in
 	return led, last, whole, nil
 }
 
-func parseLine(line []byte) (record, error) {
+// checked is what stands behind the checksum of a line, which must be that of it.
+func checked(line []byte) ([]byte, error) {
 	sum, body, ok := bytes.Cut(line, []byte(" "))
 	if !ok || len(sum) != 8 {
-		return record{}, errors.New("no checksum")
+		return nil, errors.New("no checksum")
 	}
 	if string(sum) != checksum(body) {
-		return record{}, errors.New("checksum does not match")
+		return nil, errors.New("checksum does not match")
+	}
+	return body, nil
+}
+
+func parseLine(line []byte) (record, error) {
+	body, err := checked(line)
+	if err != nil {
+		return record{}, err
 	}
 	var r record
 	if err := json.Unmarshal(body, &r); err != nil {
