@@ -34,6 +34,7 @@ type Note struct {
 	Source resource.Pos
 	Rule   string // the id of the rule that it is about; empty for others
 	Text   string
+	Loud   bool // data may become unavailable: it is told before everything else
 }
 
 // A Step is one change of one object.
@@ -124,6 +125,7 @@ const (
 	State        Guard = "state"        // what must be remembered cannot be written
 	Unsettled    Guard = "unsettled"    // an action on the object may still be under way
 	KeyStore     Guard = "key_store"    // the scope's key store is not in a state for it
+	Ambiguous    Guard = "ambiguous"    // several objects have the name, and nothing tells which is meant
 )
 
 // A Change is one field of a step. An unset Old is a field that the cluster does not have.
