@@ -74,14 +74,19 @@ func templates() [][]string {
 		"cluster",
 		"cluster/nodes",
 		"cluster/jobs/{uuid}",
+		"cluster/metrocluster",
 		"svm/svms",
 		resource.Certificate.Path,
 		"security/key-stores",
 		"security/key-stores/{uuid}",
 	}
 	for _, k := range resource.All() {
-		one := k.Path + "/{" + k.ID + "}"
-		paths = append(paths, k.Path, one)
+		paths = append(paths, k.Collection())
+		if k.Singleton {
+			continue
+		}
+		one := k.Collection() + "/{" + k.ID + "}"
+		paths = append(paths, one)
 		for _, a := range k.Actions {
 			paths = append(paths, one+"/"+a.Path)
 		}
