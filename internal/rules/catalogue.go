@@ -1,7 +1,8 @@
 package rules
 
 // The codes and what they mean are those of the ONTAP REST reference: key-managers,
-// key-servers, key-stores, azure-key-vaults, aws-kms, gcp-kms and barbican-kms.
+// key-servers, key-stores, key-manager-configs, azure-key-vaults, aws-kms, gcp-kms and
+// barbican-kms.
 var catalogue = [...]Rule{
 	{
 		ID: KM001, Title: "An external key manager has at most four primary key servers",
@@ -109,6 +110,13 @@ var catalogue = [...]Rule{
 		Example: "gce_metadata_server: http://169.254.169.254/…   # without authentication_method: sa_credentials_attachment",
 	},
 	{
+		ID: KM022, Title: "Common Criteria mode is not for a MetroCluster",
+		Severity: Error, Where: Plan, Codes: []string{"65536807"},
+		Why:     "ONTAP refuses Common Criteria mode in a MetroCluster. Whether the cluster is half of one is read only where the file has cc_mode_enabled: true; where the account may not read it, the plan says so and ONTAP has the last word.",
+		Remedy:  "Leave cc_mode_enabled out.",
+		Example: "refused: cc_mode_enabled cannot be turned on in a MetroCluster (configured): leave it out",
+	},
+	{
 		ID: KM030, Title: "The certificates of a key manager are installed, of the right type and in date",
 		Severity: Warning, Where: Plan, Codes: []string{"65536821", "66060338", "66060339"},
 		Why:     "Once a certificate has expired the key servers cannot be talked to, and a node that boots may not get its keys. One that has expired, or does so within 30 days, is a note in the plan. One that is not installed at the SVM or the cluster, or is of another type, refuses the step, whatever the file ignores.",
@@ -156,6 +164,13 @@ var catalogue = [...]Rule{
 		Why:     "A rekey needs the key that is in use, in order to wrap anew what it protects. One that a node cannot follow stops half way.",
 		Remedy:  "Repair the way to the service, or its credentials; the next pass asks again.",
 		Example: "held: the key service is not reachable from node2",
+	},
+	{
+		ID: KM061, Title: "ONTAP does not take volumes offline by itself",
+		Severity: Warning, Where: Plan,
+		Why:     "While manage_volume_offline is on for a type of key manager, as it is unless somebody turns it off, ONTAP takes encrypted volumes offline when a key manager of that type stays unreachable: for cloud key managers it asks every 15 minutes, and after 60 without an answer the volumes go. An outage of the key service is then one of the data. The plan warns where the file has key_manager_configs and wants it on, or finds it on and does not say false.",
+		Remedy:  "Write manage_volume_offline: false, or ignore the rule where a policy wants data to go with its keys.",
+		Example: "WARNING: prod-a/key_manager_config/@cluster manage_volume_offline is on for akv: ONTAP takes encrypted volumes offline when their key manager stays unreachable [KM061]",
 	},
 	{
 		ID: KM070, Title: "A secret is a reference, never the secret itself",
