@@ -96,10 +96,14 @@ func clusterOf(s Source, refs references) cluster {
 		sec := section{name: name}
 		for _, k := range resource.InSection(name) {
 			sec.about = append(sec.about, k.Doc)
+			sec.single = k.Singleton
 		}
 		for _, o := range objects {
-			if o.Kind.Section == name {
-				sec.entries = append(sec.entries, w.entry(o))
+			if o.Kind.Section != name {
+				continue
+			}
+			if e := w.entry(o); len(e.lines) > 0 {
+				sec.entries = append(sec.entries, e)
 			}
 		}
 		if len(sec.entries) > 0 {
@@ -112,7 +116,11 @@ func clusterOf(s Source, refs references) cluster {
 		}
 	}
 	for _, k := range s.Unread {
-		c.remarks = append(c.remarks, "Not read: "+k.Section+". The account's role lacks /api/"+k.Path+" or /api/security/key-stores.")
+		needs := "/api/" + k.Collection()
+		if k.Type != "" {
+			needs += " or /api/security/key-stores"
+		}
+		c.remarks = append(c.remarks, "Not read: "+k.Section+". The account's role lacks "+needs+".")
 	}
 	return c
 }
