@@ -17,7 +17,9 @@ import (
 
 	"kmagent/internal/agent"
 	"kmagent/internal/desired"
+	"kmagent/internal/ontap"
 	"kmagent/internal/plan"
+	"kmagent/internal/resource"
 	"kmagent/internal/state"
 )
 
@@ -193,9 +195,30 @@ func (a *applier) progress(r plan.Result) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	fmt.Fprintf(a.err, "  %s: %s %s (%s)\n", r.Outcome, r.Step.Op, r.Step.Addr, r.Took.Round(time.Millisecond))
-	if r.Err != nil {
-		fmt.Fprintf(a.err, "      %s\n", plan.Safe(r.Err.Error()))
+	if r.Err == nil {
+		return
 	}
+	text, remedy := remedied(r.Err)
+	fmt.Fprintf(a.err, "      %s\n", plan.Safe(text))
+	if remedy != "" {
+		fmt.Fprintf(a.err, "      %s\n", remedy)
+	}
+}
+
+// remedied parts what went wrong from what to do about it. Each gets a line: what is shown of
+// one is bounded, and the ids in a path must not push out what somebody needs at night.
+func remedied(err error) (text, remedy string) {
+	code := ""
+	if e, ok := errors.AsType[*ontap.Error](err); ok {
+		code = e.Code
+	} else if e, ok := errors.AsType[*ontap.JobError](err); ok {
+		code = e.Code
+	}
+	text = err.Error()
+	if r := resource.Remedy(code); r != "" && strings.HasSuffix(text, ": "+r) {
+		return strings.TrimSuffix(text, ": "+r), r
+	}
+	return text, ""
 }
 
 // confirm asks, unless it was told not to or there is nothing to send.

@@ -27,16 +27,26 @@ const (
 	absent   = "absent"
 )
 
-// sections reads the lists of objects of a cluster, in file order.
+// sections reads the lists of objects of a cluster, and the mappings of those that it has
+// exactly one of, in file order.
 func (d *decoder) sections(cluster string, keys map[string]place) []*resource.Object {
 	seen := map[resource.Addr]*entry{}
 	var entries []*entry
 	for _, section := range resource.Sections() {
 		p, ok := keys[section]
-		if !ok || !d.is(p, list) {
+		if !ok {
 			continue
 		}
 		kinds := resource.InSection(section)
+		if kinds[0].Singleton {
+			if e, ok := d.single(p, cluster, kinds[0]); ok {
+				entries = append(entries, e)
+			}
+			continue
+		}
+		if !d.is(p, list) {
+			continue
+		}
 		for i := range p.items {
 			e, ok := d.entry(p.at(i), cluster, kinds)
 			if !ok {
@@ -76,6 +86,23 @@ func (d *decoder) entry(p place, cluster string, kinds []*resource.Kind) (*entry
 	}
 	ok = d.scope(e, common)
 	ok = d.fill(e) && ok
+	d.objectRules(e)
+	return e, ok
+}
+
+// single reads the section of a kind that a cluster has exactly one of: its fields, without
+// what tells one object from another or says whether it is there.
+func (d *decoder) single(p place, cluster string, k *resource.Kind) (*entry, bool) {
+	if p.kind == list {
+		d.wrong(p, "must be a mapping, not a list: a cluster has one %s; write its fields without a dash before them", k.Name)
+		return nil, false
+	}
+	if !d.is(p, mapping) {
+		return nil, false
+	}
+	e := d.collect(p, k, nil)
+	e.object.Addr = resource.Addr{Cluster: cluster, Kind: k.Name}
+	ok := d.fill(e)
 	d.objectRules(e)
 	return e, ok
 }
@@ -197,6 +224,10 @@ func (d *decoder) collectBelow(e *entry, p place, prefix string, common map[stri
 
 // unknownField reports a key that the kind has no field for.
 func (d *decoder) unknownField(e *entry, p place, kv pair, prefix string, withCommon bool) {
+	if kv.key == stateKey && prefix == "" && !withCommon && e.object.Kind.Singleton {
+		d.fault(kv.at, p.path, "unknown key %s: a cluster always has its %s; leave fields out to let them alone", quote(kv.key), e.object.Kind.Name)
+		return
+	}
 	if kv.key == stateKey && prefix == "" && !withCommon {
 		d.fault(kv.at, p.path, "a %s has no state of its own; take it out of the list to remove it", e.object.Kind.Name)
 		return

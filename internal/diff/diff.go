@@ -41,7 +41,7 @@ func Compute(in Input) plan.Plan {
 	d := &decider{Input: in, links: links{all: in.Have.Links}, plan: plan.Plan{Cluster: in.Cluster, Observed: in.Have.At}}
 	d.settle()
 	want := slices.Clone(in.Want)
-	slices.SortFunc(want, func(a, b *resource.Object) int { return a.Addr.Compare(b.Addr) })
+	slices.SortFunc(want, inOrder)
 	for _, w := range want {
 		d.certificates(w)
 		d.standing(w)
@@ -67,6 +67,19 @@ func Compute(in Input) plan.Plan {
 	return d.plan
 }
 
+// inOrder puts objects by address, and last what a cluster has once: options may be about
+// what the others make.
+func inOrder(a, b *resource.Object) int {
+	switch {
+	case a.Kind.Singleton == b.Kind.Singleton:
+		return a.Addr.Compare(b.Addr)
+	case b.Kind.Singleton:
+		return -1
+	default:
+		return 1
+	}
+}
+
 // A decider gathers the steps of one plan.
 type decider struct {
 	Input
@@ -84,6 +97,8 @@ func (d *decider) object(want *resource.Object) {
 	have := d.Have.Objects[want.Addr]
 	switch other := have != nil && have.Kind != want.Kind; {
 	case want.Absent && (have == nil || other):
+	case want.Kind.Singleton && have == nil && !d.Have.Version.Before(want.Kind.Since):
+		d.refuse(plan.Update, want, want.Source, plan.Missing, "the cluster did not say what it has")
 	case want.Absent:
 		d.remove(want, have)
 	case other:
@@ -92,6 +107,7 @@ func (d *decider) object(want *resource.Object) {
 	case have == nil:
 		d.create(want)
 	default:
+		d.hazards(want, have)
 		d.update(want, have, nil)
 		d.act(want, have)
 		d.enable(want, have)
@@ -102,7 +118,18 @@ func (d *decider) object(want *resource.Object) {
 }
 
 func (d *decider) path(o *resource.Object) string {
-	return "/api/" + o.Kind.Path + "/" + resource.Segment(o.ID)
+	if o.Kind.Singleton {
+		return d.collection(o)
+	}
+	return d.collection(o) + "/" + resource.Segment(o.ID)
+}
+
+// collection is where objects like o are. One that o's kind lives under must be there.
+func (d *decider) collection(o *resource.Object) string {
+	if above := d.above(o); above != nil {
+		return d.path(above) + "/" + o.Kind.Path
+	}
+	return "/api/" + o.Kind.Path
 }
 
 // tooNew refuses an object whose kind, or a field of it or of a child, the cluster's release
@@ -110,7 +137,7 @@ func (d *decider) path(o *resource.Object) string {
 // what they reviewed.
 func (d *decider) tooNew(want *resource.Object, there bool) bool {
 	v, op := d.Have.Version, plan.Create
-	if there {
+	if there || want.Kind.Singleton {
 		op = plan.Update
 	}
 	if v.Before(want.Kind.Since) {
@@ -151,7 +178,10 @@ func (d *decider) create(want *resource.Object) {
 		}
 		body["svm"] = map[string]any{"name": svm}
 	}
-	collection := "/api/" + want.Kind.Path
+	if !d.mayStart(&s, want) {
+		return
+	}
+	collection := d.collection(want)
 	later := d.fill(&s, want, body, resource.Create)
 	if i := want.Kind.Children(); i >= 0 && want.Values[i].IsSet() {
 		var names []string
@@ -256,14 +286,18 @@ func (d *decider) update(want, have, parent *resource.Object) {
 			d.set(&s, want, i, w, w, body) // what is there cannot be read; that something is there is all there is to show
 			if f.Flags.Has(resource.Counted) {
 				s.Repeat, s.Backup = resource.Never, want.Kind.Backup != ""
-				d.prove(&s, want, i)
+				if d.secret(want, i).Err == nil {
+					d.prove(&s, want, i)
+				}
 			}
 		default:
 			d.set(&s, want, i, h, w, body)
+			d.turnOn(&s, want, i)
 		}
 	}
 	if len(s.Changes) > 0 || s.Status != plan.Ready {
 		company(want, body)
+		d.openable(&s, want, body)
 		path := d.path(have)
 		if parent != nil {
 			path = d.path(parent) + "/" + have.Kind.Path + "/" + resource.Segment(have.ID)
@@ -316,11 +350,18 @@ func modify(want *resource.Object, body map[string]any, flag resource.Flags) {
 func (d *decider) immutable(want *resource.Object, i int, have resource.Value) {
 	f := &want.Kind.Fields[i]
 	out := cmp.Or(f.WayOut, "delete the object (state: absent) and create it anew while no data depends on it")
-	d.add(plan.Step{
+	s := plan.Step{
 		Op: plan.Update, Status: plan.Refused, Guard: plan.Immutable, Addr: want.Addr, Source: want.Place(i),
-		Changes: []plan.Change{{Field: f.Name, Old: have, New: want.Values[i]}},
-		Reason:  f.Name + " cannot be changed in place: " + out,
-	})
+		Reason: f.Name + " cannot be changed in place: " + out,
+	}
+	if f.Type == resource.Secret {
+		have = want.Values[i] // that something is there is all there is to show
+		if err := d.Secrets[plan.SecretAt{Addr: want.Addr, Field: f.Name}].Err; err != nil {
+			s.Status, s.Guard, s.Reason = plan.Held, plan.Secret, err.Error() // whether it differs cannot be told
+		}
+	}
+	s.Changes = []plan.Change{{Field: f.Name, Old: have, New: want.Values[i]}}
+	d.add(s)
 }
 
 // differs says whether field i has to be sent.
@@ -338,7 +379,9 @@ func (d *decider) differs(s *plan.Step, want, have *resource.Object, i int) bool
 }
 
 // secretDiffers compares digests, since no GET returns a secret. What was never sent from
-// here and was there before us is taken for current.
+// here and was there before us is taken for current. So is what only a POST takes: nothing
+// could send it again, and if we made the object but know no digest, the answer was lost and
+// what was sent is what the file had.
 func (d *decider) secretDiffers(want, have *resource.Object, i int) bool {
 	f := &want.Kind.Fields[i]
 	state := d.Secrets[plan.SecretAt{Addr: want.Addr, Field: f.Name}]
@@ -348,18 +391,21 @@ func (d *decider) secretDiffers(want, have *resource.Object, i int) bool {
 	known := d.Ledger.Objects[want.Addr]
 	old, sent := known.Secrets[f.Name]
 	switch {
-	case d.resends(want, i), otherInUse(f, have):
+	case d.resends(want, i), f.Flags.Has(resource.Patch) && otherInUse(f, have):
 		return true
 	case sent:
 		return old != state.Digest
-	case known.Created:
+	case f.Flags.Has(resource.Patch) && known.Created:
 		return true
 	case state.Digest == known.Refused && known.Refused != "":
 		return false // it is not the one in place, whatever that is
 	}
+	text := f.Name + " is taken to be current, since the object was there before us; apply --resend-secrets sends it"
+	if !f.Flags.Has(resource.Patch) {
+		text = f.Name + " is taken to be the one that the object was made with: nothing reads it, and nothing changes it"
+	}
 	d.plan.Adopted = append(d.plan.Adopted, plan.Adoption{Addr: want.Addr, Field: f.Name, Digest: state.Digest})
-	d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: want.Addr, Source: want.Place(i),
-		Text: f.Name + " is taken to be current, since the object was there before us; apply --resend-secrets sends it"})
+	d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: want.Addr, Source: want.Place(i), Text: text})
 	return false
 }
 
@@ -521,7 +567,11 @@ func (d *decider) unmanaged(want []*resource.Object) {
 	}
 	slices.SortFunc(left, resource.Addr.Compare)
 	for _, a := range left {
-		d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: a, Text: "is not in the file: left alone"})
+		text := "is not in the file: left alone"
+		if n := len(d.Have.Objects[a].Twins); n > 0 {
+			text = fmt.Sprintf("is not in the file, %d times: left alone", n+1)
+		}
+		d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: a, Text: text})
 	}
 }
 

@@ -208,7 +208,7 @@ func (d *decider) regroup(s *plan.Step, want, have *resource.Object, i int, body
 	only := map[string]any{}
 	d.set(&shrink, want, i, have.Values[i], resolved, only)
 	shrink.Requests = []plan.Request{{Method: "PATCH", Path: d.path(have), Body: only}}
-	if g, reason := d.allAvailable(have); g != plan.NoGuard {
+	if g, reason := d.allAvailable(have, "it may need what is dropped"); g != plan.NoGuard {
 		d.block(&shrink, shrink.Source, plan.Held, g, reason)
 	}
 	d.add(shrink)
@@ -229,15 +229,16 @@ func hasUUID(links []resource.LinkTo, uuid string) bool {
 	return slices.ContainsFunc(links, func(l resource.LinkTo) bool { return l.UUID == uuid })
 }
 
-// allAvailable says whether every child of o is available on every node.
-func (d *decider) allAvailable(o *resource.Object) (plan.Guard, string) {
+// allAvailable says whether every child of o is available on every node, and if not, also
+// why it should be.
+func (d *decider) allAvailable(o *resource.Object, why string) (plan.Guard, string) {
 	if !d.Have.Health {
 		d.plan.WantsHealth = true
 		return plan.Reachability, "reachability was not read in this pass"
 	}
 	for _, c := range byName(o.Children) {
 		if bad := d.unavailable(c); len(bad) > 0 {
-			return plan.Reachability, fmt.Sprintf("%s is %s on %s; it may need what is dropped", c.Addr.Name, bad[0].State, bad[0].Node)
+			return plan.Reachability, fmt.Sprintf("%s is %s on %s; %s", c.Addr.Name, bad[0].State, bad[0].Node, why)
 		}
 	}
 	return plan.NoGuard, ""

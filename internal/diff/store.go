@@ -157,6 +157,10 @@ func switchOf(k *resource.Kind) int {
 // key store, and one in use only where its resource has a DELETE: never before another one
 // has taken its place, if the file wants that.
 func (d *decider) remove(want, have *resource.Object) {
+	if len(have.Twins) > 0 {
+		d.ambiguous(want, have)
+		return
+	}
 	if i := switchOf(have.Kind); i >= 0 && have.Values[i].IsSet() && !have.Values[i].Bool() {
 		d.add(d.deletion(want.Source, have, "/api/security/key-stores/"+resource.Segment(have.ID)))
 		return

@@ -3,6 +3,7 @@ package dump
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kmagent/internal/desired"
@@ -22,6 +23,18 @@ type section struct {
 	name    string
 	about   []string // comments
 	entries []*entry
+	single  bool // the one entry is the section: a mapping, not a list
+}
+
+// declares says whether anything of the section is more than a comment. One without would be
+// a fault.
+func (s *section) declares() bool {
+	for _, e := range s.entries {
+		if !s.single && e.why == "" || s.single && slices.ContainsFunc(e.lines, func(l line) bool { return l.why == "" }) {
+			return true
+		}
+	}
+	return false
 }
 
 const head = `# yaml-language-server: $schema=desired.schema.json
@@ -88,18 +101,21 @@ func (c *cluster) put(p *page) {
 	for i := range c.settings {
 		p.put(owner{}, c.settings[i].render(inCluster))
 	}
-	for _, s := range c.sections {
+	for i := range c.sections {
+		s := &c.sections[i]
 		p.put(owner{}, "")
 		p.comments(inCluster, s.about)
-		mark := "# " // a list without members would be a fault
-		for _, e := range s.entries {
-			if e.why == "" {
-				mark = ""
-			}
+		mark := "# "
+		if s.declares() {
+			mark = ""
 		}
 		p.put(owner{}, strings.Repeat(" ", inCluster)+mark+s.name+":")
 		for _, e := range s.entries {
-			e.put(p)
+			if s.single {
+				e.putFields(p)
+			} else {
+				e.put(p)
+			}
 		}
 	}
 	if len(c.remarks) > 0 {
@@ -121,6 +137,14 @@ func (e *entry) put(p *page) {
 		default:
 			p.put(owner{}, strings.Repeat(" ", inSection-2)+"# "+excerpt(l.render(2), maxShown))
 		}
+	}
+}
+
+// putFields puts the lines of an entry that is a section of its own.
+func (e *entry) putFields(p *page) {
+	for i := range e.lines {
+		l := &e.lines[i]
+		p.put(owner{e, l}, l.render(inCluster+2))
 	}
 }
 

@@ -94,14 +94,19 @@ func clusterOf(s Source, refs references) cluster {
 	w := &writer{links: linksOf(s.Have), refs: refs}
 	for _, name := range resource.Sections() {
 		sec := section{name: name}
+		for _, k := range resource.InSection(name) {
+			sec.single = k.Singleton
+		}
 		for _, o := range objects {
 			if o.Kind.Section != name {
 				continue
 			}
+			if e := w.entry(o); len(e.lines) > 0 {
+				sec.entries = append(sec.entries, e)
+			}
 			if !slices.Contains(sec.about, o.Kind.Doc) {
 				sec.about = append(sec.about, o.Kind.Doc)
 			}
-			sec.entries = append(sec.entries, w.entry(o))
 		}
 		if len(sec.entries) > 0 {
 			c.sections = append(c.sections, sec)
@@ -113,7 +118,11 @@ func clusterOf(s Source, refs references) cluster {
 		}
 	}
 	for _, k := range s.Unread {
-		c.remarks = append(c.remarks, "Not read: "+k.Section+". The account's role lacks /api/"+k.Path+" or /api/security/key-stores.")
+		needs := "/api/" + k.Collection()
+		if k.Type != "" {
+			needs += " or /api/security/key-stores"
+		}
+		c.remarks = append(c.remarks, "Not read: "+k.Section+". The account's role lacks "+needs+".")
 	}
 	return c
 }

@@ -54,12 +54,59 @@ func everything() Source {
 			"configuration.name": str("b1"), "enabled": resource.Bool(true), "key_id": str("https://barbican:9311/v1/secrets/1"),
 			"keystone_url": str("https://keystone/v3"), "application_cred_id": str("id"), "timeout": num(10), "verify": resource.Bool(true),
 		}),
+		found(resource.AuthKey, "", "nse-2026", values{"key_tag": str("nse-2026")}),
+		twins(found(resource.AuthKey, "", "twice", values{"key_tag": str("twice")})),
+		twins(found(resource.AuthKey, "", "", nil)),
+		found(resource.AuthKey, "", "a b", values{"key_tag": str("a b")}),
+		found(resource.Config, "", "", values{
+			"health_monitor_polling_interval": num(20), "cloud_kms_retry_count": num(3), "cc_mode_enabled": resource.Bool(true),
+			"health_monitor_policy.akv.enabled": resource.Bool(false), "health_monitor_policy.akv.manage_volume_offline": resource.Bool(false),
+			"health_monitor_policy.ikp.enabled": resource.Bool(true), "health_monitor_policy.ikp.manage_volume_offline": resource.Bool(true),
+		}),
 	)
 	s.Spec.TLS = desired.TLS{CAFile: "/etc/kmagent/a.pem", ServerName: "a.example.net"}
 	s.Spec.Interval, s.Spec.HealthInterval = 5*time.Minute, 90*time.Second
 	s.Spec.Mode = desired.Observe
 	s.Spec.Policy = desired.Policy{MaxDeletes: 0, MinReachableServers: 2}
 	return s
+}
+
+// twins makes an object one of two with the same tag.
+func twins(o *resource.Object) *resource.Object {
+	o.Twins = []string{"22222222-0000-4000-8000-000000000002"}
+	return o
+}
+
+// Options that nobody set make no section, and what takes volumes offline is never declared:
+// whoever turns it off by hand, in an outage, must not have it turned on again.
+func TestOptions(t *testing.T) {
+	on := resource.Bool(true)
+	for _, c := range []struct {
+		have      values
+		want, why string
+	}{
+		{values{"health_monitor_polling_interval": resource.Int(15), "cc_mode_enabled": resource.Bool(false)}, "", "all of it is as ONTAP makes it"},
+		{values{"health_monitor_policy.akv.manage_volume_offline": on, "health_monitor_policy.okm.manage_volume_offline": on},
+			"    # key_manager_configs:\n" +
+				"      # health_monitor_policy.akv.manage_volume_offline: true  # as ONTAP has it: it takes volumes offline whose keys stay unreachable; false keeps it from that\n" +
+				"      # health_monitor_policy.okm.manage_volume_offline: true  # as ONTAP has it: it takes volumes offline whose keys stay unreachable; false keeps it from that\n",
+			"comments alone are no mapping"},
+		{values{"health_monitor_policy.akv.manage_volume_offline": on, "cloud_kms_retry_count": resource.Int(99)},
+			"    # key_manager_configs:\n" +
+				"      # cloud_kms_retry_count: 99  # \"99\" is out of range; write 0 to 10\n" +
+				"      # health_monitor_policy.akv.manage_volume_offline: true  # as ONTAP has it: it takes volumes offline whose keys stay unreachable; false keeps it from that\n",
+			"nor is one whose only field no file can have"},
+		{values{"health_monitor_policy.akv.manage_volume_offline": resource.Bool(false)},
+			"    key_manager_configs:\n      health_monitor_policy.akv.manage_volume_offline: false\n", "that is worth keeping"},
+	} {
+		s := source(found(resource.Config, "", "", c.have))
+		text := file(t, s)
+		_, got, _ := strings.Cut(text, "    # The options of key management of a cluster.\n")
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("%s (-want +got)\n%s", c.why, d)
+		}
+		plansToNothing(t, s, text)
+	}
 }
 
 // The golden is the file as people get it; what it declares is read back and compared.

@@ -31,6 +31,11 @@ type writer struct {
 
 func (w *writer) entry(o *resource.Object) *entry {
 	e := &entry{}
+	if o.Kind.Tagged && o.Addr.Name == "" {
+		e.lines = []line{{dash: true, text: o.Kind.ID + ": " + quote(o.ID)}}
+		e.why = fmt.Sprintf("%d without a %s, by which a file could name it", len(o.Twins)+1, o.Kind.Identity)
+		return e
+	}
 	if o.Addr.SVM != "" {
 		e.lines = append(e.lines, line{text: "svm: " + quote(o.Addr.SVM)})
 	}
@@ -45,6 +50,9 @@ func (w *writer) entry(o *resource.Object) *entry {
 		}
 	}
 	w.fields(e, o, 0, func(f *resource.Field) bool { return !below(f) })
+	if o.Kind.Singleton {
+		return e
+	}
 	e.begin(0, 0)
 	if o.Kind.Identity == "" && o.Addr.Name != "" {
 		e.why = "a configuration in store beside the one in use, which is the one that a file declares"
@@ -108,12 +116,18 @@ func (w *writer) field(e *entry, o *resource.Object, i int) (l line, ok bool) {
 	switch {
 	case f.Type == resource.Secret:
 		return w.secret(o, f)
+	case f.Flags.Has(resource.Hazard) && v.Bool():
+		return line{text: v.Text(), why: "as ONTAP has it: it takes volumes offline whose keys stay unreachable; false keeps it from that"}, true
 	case !v.IsSet() || f.Default.IsSet() && f.Equal(f.Default, v) || f.Name == o.Kind.Identity && unnamed(o, v):
 		return line{}, false
 	}
 	switch f.Type {
 	case resource.String:
-		return line{text: quote(v.Str())}, v.Str() != ""
+		l := line{text: quote(v.Str())}
+		if n := len(o.Twins); n > 0 && f.Name == o.Kind.Identity {
+			l.note = fmt.Sprintf("one of %d with this %s", n+1, f.Name)
+		}
+		return l, v.Str() != ""
 	case resource.Integer, resource.Boolean:
 		return line{text: v.Text()}, true
 	case resource.Strings:
@@ -144,6 +158,8 @@ func (w *writer) secret(o *resource.Object, f *resource.Field) (line, bool) {
 	switch {
 	case inPlace(o, f):
 		return line{text: w.refs.of(o, ""), note: "to fill in: ONTAP does not tell it"}, true
+	case !f.Flags.Has(resource.Patch):
+		return line{text: w.refs.of(o, ""), note: "to fill in, or to leave out: ONTAP does not tell it"}, true
 	case mayBe(o, f):
 		return line{text: w.refs.of(o, f.Name), why: "if there is one: ONTAP does not tell"}, true
 	default:

@@ -31,6 +31,8 @@ func FuzzFile(f *testing.F) {
 				"tenant_id": str(text), "proxy_host": str(name), "proxy_port": resource.Int(n), "proxy_type": str(text), "authentication_method": str(user)}),
 			found(resource.AWS, "aws", "", values{"region": str(text), "key_id": str(url), "access_key_id": str(user), "host": str(name), "timeout": resource.Int(n)}),
 			found(resource.Onboard, svm, "onboard", nil),
+			found(resource.AuthKey, "", text, values{"key_tag": str(text)}),
+			found(resource.Config, "", "", values{"health_monitor_polling_interval": resource.Int(n), "health_monitor_policy.akv.manage_volume_offline": resource.Bool(n%2 == 0)}),
 		), certificate(clusterID, "", cert, "client"), certificate(clientID, svm, cert, "client"))
 		s.Have.Name = text
 		for _, s := range []Source{s, Sanitize(s, keyOf(t, 7))} {

@@ -143,6 +143,9 @@ func (p pseudonyms) object(o *resource.Object) *resource.Object {
 	addr := resource.Addr{Cluster: p.name(o.Addr.Cluster), Kind: o.Addr.Kind, SVM: p.name(o.Addr.SVM), Name: p.text(o.Addr.Name)}
 	n := resource.NewObject(o.Kind, addr)
 	n.ID = p.uuid(o.ID)
+	for _, id := range o.Twins {
+		n.Twins = append(n.Twins, p.uuid(id))
+	}
 	for i := range o.Kind.Fields {
 		n.Values[i] = p.value(o.Kind, &o.Kind.Fields[i], o.Values[i])
 	}

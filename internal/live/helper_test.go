@@ -22,6 +22,7 @@ import (
 type cluster struct {
 	mu    sync.Mutex
 	self  string
+	ones  map[string]string   // other single objects, by path
 	lists map[string][]string // records, by path
 	errs  map[string]error    // by path
 	calls []string            // "path?query", in the order of arrival
@@ -70,6 +71,9 @@ func (c *cluster) note(path string, query url.Values) error {
 func (c *cluster) Get(_ context.Context, path string, query url.Values) (json.RawMessage, error) {
 	if err := c.note(path, query); err != nil {
 		return nil, err
+	}
+	if one, ok := c.ones[path]; ok {
+		return json.RawMessage(one), nil
 	}
 	return json.RawMessage(c.self), nil
 }

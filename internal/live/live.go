@@ -43,7 +43,7 @@ type Reader struct {
 	svms     cache[resource.SVM]
 	links    cache[*resource.Object]
 	stores   cache[resource.KeyStore]
-	managers map[string]*cache[*resource.Object] // by path
+	managers map[string]*cache[*resource.Object] // and other objects of the file's kinds, by path
 	last     observation                         // the newest one
 }
 
@@ -81,6 +81,9 @@ func (r *Reader) Read(ctx context.Context, health bool, wanted []*resource.Objec
 	if err := r.readDetached(ctx, &now, wanted); err != nil {
 		return nil, err
 	}
+	if err := r.readMetro(ctx, &now, wanted); err != nil {
+		return nil, err
+	}
 	return &now, nil
 }
 
@@ -92,8 +95,16 @@ func (r *Reader) observe(ctx context.Context, health bool, wanted []*resource.Ob
 	if err != nil {
 		return nil, err
 	}
+	below, news, err := r.readBelow(ctx, health, kinds)
+	if err != nil {
+		return nil, err
+	}
 	paths, last := collections(r.version, kinds), r.last
-	if !fresh && last.cluster != nil && last.cluster.Health == health && slices.Equal(last.paths, paths) {
+	for _, k := range singles(r.version, kinds) {
+		paths = append(paths, k.Path)
+	}
+	paths = append(paths, below...)
+	if fresh = fresh || news; !fresh && last.cluster != nil && last.cluster.Health == health && slices.Equal(last.paths, paths) {
 		return last.cluster, nil
 	}
 	c, err := r.assemble(health, paths)
@@ -159,15 +170,15 @@ func (r *Reader) all(ctx context.Context, reads []func(context.Context) (bool, e
 func (r *Reader) versioned(v resource.Version, health bool, kinds []*resource.Kind) []func(context.Context) (bool, error) {
 	var reads []func(context.Context) (bool, error)
 	for _, path := range collections(v, kinds) {
-		if r.managers[path] == nil {
-			r.managers[path] = &cache[*resource.Object]{}
-		}
-		c := r.managers[path]
+		c := r.kept(path)
 		reads = append(reads, func(ctx context.Context) (bool, error) {
 			return update(ctx, r.get, c, managersCall(path, v, health), func(raw json.RawMessage) (*resource.Object, error) {
 				return r.decodeManager(path, raw)
 			})
 		})
+	}
+	for _, k := range singles(v, kinds) {
+		reads = append(reads, func(ctx context.Context) (bool, error) { return r.readSingle(ctx, k, v, health) })
 	}
 	if wantsStores(v, kinds) {
 		reads = append(reads, func(ctx context.Context) (bool, error) {
@@ -175,6 +186,14 @@ func (r *Reader) versioned(v resource.Version, health bool, kinds []*resource.Ki
 		})
 	}
 	return reads
+}
+
+// kept returns the cache of the objects of a path.
+func (r *Reader) kept(path string) *cache[*resource.Object] {
+	if r.managers[path] == nil {
+		r.managers[path] = &cache[*resource.Object]{}
+	}
+	return r.managers[path]
 }
 
 // oldest is the release that the whole cluster has: what one node lacks cannot be used.
@@ -231,8 +250,11 @@ func addObjects(c *resource.Cluster, objects []*resource.Object) error {
 		if o == nil {
 			continue // of a kind that is not ours
 		}
-		if _, twice := c.Objects[o.Addr]; twice {
-			return implausible("two of " + o.Addr.String())
+		if first, twice := c.Objects[o.Addr]; twice {
+			if !o.Kind.Tagged {
+				return implausible("two of " + o.Addr.String())
+			}
+			o = twinned(first, o)
 		}
 		c.Objects[o.Addr] = o
 	}

@@ -69,6 +69,18 @@ func collections(v resource.Version, kinds []*resource.Kind) []string {
 	return paths
 }
 
+// singles lists those kinds of the file that the cluster has exactly one of, and that the
+// release knows.
+func singles(v resource.Version, kinds []*resource.Kind) []*resource.Kind {
+	var found []*resource.Kind
+	for _, k := range kinds {
+		if k.Singleton && !v.Before(k.Since) {
+			found = append(found, k)
+		}
+	}
+	return found
+}
+
 // storesSince is the release from which security/key-stores says which configuration is
 // enabled (ONTAP REST reference, key-stores).
 var storesSince = resource.Version{Generation: 9, Major: 14}
@@ -76,7 +88,7 @@ var storesSince = resource.Version{Generation: 9, Major: 14}
 // wantsStores says whether the states of key stores matter: where the file has kinds whose
 // objects are switched, rekeyed and reached as key stores.
 func wantsStores(v resource.Version, kinds []*resource.Kind) bool {
-	return !v.Before(storesSince) && slices.ContainsFunc(kinds, func(k *resource.Kind) bool { return k.Section != "" && k != resource.External })
+	return !v.Before(storesSince) && slices.ContainsFunc(kinds, func(k *resource.Kind) bool { return k.Type != "" && k.Path != resource.External.Path })
 }
 
 func storesCall(v resource.Version) call {
@@ -115,6 +127,15 @@ func managersCall(path string, v resource.Version, health bool) call {
 	}
 	k.query = fields(page, names...)
 	return k
+}
+
+// kindCall asks for everything in a collection of one kind that is not a key manager.
+func kindCall(k *resource.Kind, path string, v resource.Version, health bool) call {
+	var names []string
+	for i := range k.Fields {
+		names = append(names, readable(&k.Fields[i], "", v, health)...)
+	}
+	return call{strings.ReplaceAll(k.Section, "_", " "), path, fields(cheapPage, names...), k.ID}
 }
 
 // readable lists the names under which a GET of the parent's collection returns a field.

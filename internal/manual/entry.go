@@ -7,12 +7,15 @@ import (
 	"kmagent/internal/resource"
 )
 
-// sections returns the lists of objects that a cluster may have, by name.
+// sections returns the lists of objects, and the single ones, that a cluster may have, by
+// name.
 func sections(kinds []*resource.Kind) map[string]*schema {
 	found := map[string]*schema{}
 	for _, k := range kinds {
 		entry := ref(title(k), "")
 		switch s := found[k.Section]; {
+		case k.Singleton:
+			found[k.Section] = ref(title(k), k.Doc)
 		case s == nil:
 			found[k.Section] = &schema{Description: k.Doc, Type: types{"array"}, Items: entry}
 		case s.Items.AnyOf == nil:
@@ -34,7 +37,7 @@ func shared(k *resource.Kind, kinds []*resource.Kind) bool {
 	return false
 }
 
-// entry is a member of a section. With state: absent it needs only what tells it from the
+// entry is a member of a section, or a section of one object. With state: absent it needs only what tells it from the
 // others; in a section that kinds share, that includes the selector.
 func entry(k *resource.Kind, shared bool) *schema {
 	s := below(k, "")
@@ -46,6 +49,9 @@ func entry(k *resource.Kind, shared bool) *schema {
 		} else {
 			s.Required = []string{"svm"}
 		}
+	}
+	if k.Singleton {
+		return s
 	}
 	s.Properties["state"] = word("The object is to be deleted. Without it, it is to be there as the entry says.", "absent")
 	if shared {

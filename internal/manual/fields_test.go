@@ -33,6 +33,8 @@ var entries = map[string]map[string]any{
 		"svm": "vs1", "configuration.name": "one", "key_id": "https://b.example.net/v1/secrets/s", "keystone_url": "https://k.example.net",
 		"application_cred_id": "a", "application_cred_secret": "cred:b",
 	},
+	"auth_key":           {"key_tag": "nse-2026", "passphrase": "cred:nse"},
+	"key_manager_config": {"cc_mode_enabled": false, "health_monitor_policy.akv.enabled": true},
 }
 
 // A judge has a file with one entry judged by the schema and by the decoder.
@@ -44,10 +46,14 @@ type judge struct {
 
 // file is a file with one entry. JSON is YAML.
 func (j *judge) file(entry map[string]any) []byte {
+	var section any = []any{entry}
+	if j.kind.Singleton {
+		section = entry
+	}
 	text, err := json.Marshal(map[string]any{
 		"version": 1, "clusters": []any{map[string]any{
 			"name": "a", "endpoint": "https://a", "auth": map[string]any{"bearer": map[string]any{"token": "cred:t"}},
-			j.kind.Section: []any{entry},
+			j.kind.Section: section,
 		}},
 	})
 	if err != nil {

@@ -56,6 +56,9 @@ func Kinds(kinds []*resource.Kind) []byte {
 // home says where in the file entries of the kind stand.
 func home(k *resource.Kind) string {
 	s := "In the file under `" + k.Section + "`"
+	if k.Singleton {
+		s += ", which is a mapping and not a list"
+	}
 	if k.Selector != "" {
 		s += ", as `" + k.Selector + "`"
 	}
@@ -96,7 +99,7 @@ func path(k *resource.Kind) string {
 	if k.Section == "" && !strings.Contains(k.Path, "/") {
 		return "…/{uuid}/" + k.Path
 	}
-	return k.Path
+	return k.Collection()
 }
 
 func scope(s resource.Scopes) string {
@@ -115,6 +118,18 @@ func facts(k *resource.Kind) []string {
 	var r []string
 	if k.Identity != "" {
 		r = append(r, "`"+k.Identity+"` tells one from another in its scope.")
+	}
+	if k.Tagged {
+		r = append(r, "ONTAP may have several with the same: then none is made or deleted.")
+	}
+	if k.Singleton {
+		r = append(r, "A cluster always has exactly one: it is neither created nor deleted, and has no `state`.")
+	}
+	if k.Under != nil {
+		r = append(r, "Lives in the `"+k.Under.Name+"` of type `"+k.Under.Type+"` of its scope, and is made once that is there.")
+	}
+	if k.NeedsAll {
+		r = append(r, "One is made only while every `"+k.Under.Fields[k.Under.Children()].To.Name+"` of that is available on every node.")
 	}
 	if k.Limit > 0 {
 		r = append(r, fmt.Sprintf("At most %d beside each other.", k.Limit))
@@ -264,6 +279,12 @@ func meaning(f *resource.Field) string {
 	s := f.Doc
 	if f.With != "" {
 		s += " Sent together with `" + f.With + "`."
+	}
+	if f.Needs != "" {
+		s += " To turn it on, `" + f.Needs + "` is needed."
+	}
+	if f.Flags.Has(resource.Hazard) {
+		s += " While it is on, plans warn of it."
 	}
 	if f.WayOut != "" {
 		s += " Cannot be changed in place: " + f.WayOut + "."

@@ -73,17 +73,26 @@ func templates() [][]string {
 	paths := []string{
 		"cluster",
 		"cluster/nodes",
+		"cluster/jobs",
 		"cluster/jobs/{uuid}",
+		"cluster/metrocluster",
 		"svm/svms",
 		resource.Certificate.Path,
 		"security/key-stores",
 		"security/key-stores/{uuid}",
+		"security/key-managers/{uuid}/keys/{node}/key-ids",
 	}
 	for _, k := range resource.All() {
-		one := k.Path + "/{" + k.ID + "}"
-		paths = append(paths, k.Path, one)
+		paths = append(paths, k.Collection())
+		if k.Singleton {
+			continue
+		}
+		one := k.Collection() + "/{" + k.ID + "}"
+		paths = append(paths, one)
 		for _, a := range k.Actions {
-			paths = append(paths, one+"/"+a.Path)
+			if a.Path != "" {
+				paths = append(paths, one+"/"+a.Path)
+			}
 		}
 		if i := k.Children(); i >= 0 {
 			child := k.Fields[i].To

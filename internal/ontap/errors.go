@@ -86,6 +86,9 @@ func (e *Error) ONTAPCode() string { return e.Code }
 // Denied says that the account's role does not permit the request.
 func (e *Error) Denied() bool { return e.Status == http.StatusForbidden }
 
+// Coded says whether ONTAP gave this code.
+func (e *Error) Coded(code string) bool { return e.Code == code }
+
 // An AuthError is a request that was refused for its credentials, or not sent because they
 // had been refused before. It is [ErrAuth] and has had no effect.
 type AuthError struct {

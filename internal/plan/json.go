@@ -43,10 +43,11 @@ type (
 		Path   string `json:"path"`
 	}
 	noteJSON struct {
-		Address string `json:"address"`
-		Source  string `json:"source,omitempty"`
-		Rule    string `json:"rule,omitempty"`
-		Text    string `json:"text"`
+		Address  string `json:"address"`
+		Source   string `json:"source,omitempty"`
+		Rule     string `json:"rule,omitempty"`
+		Severity string `json:"severity,omitempty"` // warning, or nothing for a remark
+		Text     string `json:"text"`
 	}
 )
 
@@ -72,7 +73,11 @@ func (p *Plan) json() clusterJSON {
 		c.Steps[i] = p.Steps[i].json()
 	}
 	for _, n := range p.Notes {
-		c.Notes = append(c.Notes, noteJSON{n.Addr.String(), n.Source.String(), n.Rule, n.Text})
+		severity := ""
+		if n.Loud {
+			severity = "warning"
+		}
+		c.Notes = append(c.Notes, noteJSON{n.Addr.String(), n.Source.String(), n.Rule, severity, n.Text})
 	}
 	return c
 }

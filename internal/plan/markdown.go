@@ -29,6 +29,13 @@ func markdown(b *bufio.Writer, p *Plan) {
 		return
 	}
 	fmt.Fprintf(b, "### %s: %s\n", cell(p.Cluster), p.Counts())
+	loud, notes := p.notes()
+	if len(loud) > 0 {
+		fmt.Fprintln(b)
+	}
+	for _, n := range loud {
+		fmt.Fprintf(b, "- **WARNING: %s %s**\n", cell(n.Addr.String()), cell(n.Text+n.cited()))
+	}
 	if len(p.Steps) > 0 {
 		fmt.Fprint(b, "\n| | Object | Changes | Status |\n|---|---|---|---|\n")
 	}
@@ -46,12 +53,12 @@ func markdown(b *bufio.Writer, p *Plan) {
 		}
 		fmt.Fprintf(b, "| %s | %s%s | %s | %s |\n", s.Op, cell(s.Addr.String()), where, changes(s), status)
 	}
-	for i, n := range p.Notes {
+	for i, n := range notes {
 		if i == 0 {
 			fmt.Fprintln(b)
 		}
 		if i == maxNotes {
-			fmt.Fprintf(b, "- and %d more notes\n", len(p.Notes)-i)
+			fmt.Fprintf(b, "- and %d more notes\n", len(notes)-i)
 			break
 		}
 		fmt.Fprintf(b, "- %s %s\n", cell(n.Addr.String()), cell(n.Text+n.cited()))

@@ -40,6 +40,7 @@ type Note struct {
 	Source resource.Pos
 	Rule   string // the id of the rule that it is about; empty for others
 	Text   string
+	Loud   bool // data may become unavailable: it is told before everything else
 }
 
 // A Step is one change of one object.
@@ -142,6 +143,7 @@ const (
 	Keys         Guard = "keys"         // a node lacks keys that it needs
 	Paused       Guard = "paused"       // somebody ordered a rest
 	Shrink       Guard = "shrink"       // the file has lost much of what the last one had
+	Ambiguous    Guard = "ambiguous"    // several objects have the name, and nothing tells which is meant
 )
 
 // A Change is one field of a step. An unset Old is a field that the cluster does not have.

@@ -49,7 +49,10 @@ func plans(t *testing.T) []plan.Plan {
 				Requests: []plan.Request{{Method: "DELETE", Path: "/api/never/shown"}}},
 			{Op: plan.Delete, Addr: server("ks8:5696"), Source: at(7),
 				Requests: []plan.Request{{Method: "DELETE", Path: "/api/security/key-managers/u/key-servers/ks8%3A5696"}}},
-		}, Notes: []plan.Note{{Addr: server("ks1:5696"), Source: at(9), Text: "password is taken to be current"}}},
+		}, Notes: []plan.Note{
+			{Addr: server("ks1:5696"), Source: at(9), Text: "password is taken to be current"},
+			{Addr: manager, Source: at(4), Rule: "KM061", Text: "a switch | is on\x1b[2J", Loud: true},
+		}},
 		{Cluster: "prod-b", Err: errors.New("read the cluster: no answer\nforged line")},
 		{Cluster: "prod-c"},
 	}
@@ -141,6 +144,28 @@ func TestManyNotesAreCut(t *testing.T) {
 	}
 	if n := strings.Count(b.String(), "\n"); n != 22 || !strings.Contains(b.String(), "and 9980 more notes") {
 		t.Errorf("%d lines", n)
+	}
+}
+
+// What is loud is told however much else there is.
+func TestLoudNotesAreNotCut(t *testing.T) {
+	p := plan.Plan{Cluster: "a"}
+	for range 100 {
+		p.Notes = append(p.Notes, plan.Note{Text: "is not in the file: left alone"})
+	}
+	p.Notes = append(p.Notes, plan.Note{Text: "data may go offline", Loud: true})
+	for _, render := range []func(*bytes.Buffer) error{
+		func(b *bytes.Buffer) error { return plan.Text(b, []plan.Plan{p}, false) },
+		func(b *bytes.Buffer) error { return plan.Markdown(b, []plan.Plan{p}) },
+	} {
+		var b bytes.Buffer
+		if err := render(&b); err != nil {
+			t.Fatal(err)
+		}
+		first, _, _ := strings.Cut(b.String(), "left alone")
+		if !strings.Contains(first, "WARNING: ") || !strings.Contains(b.String(), "and 80 more notes") {
+			t.Errorf("not before everything else:\n%s", b.String())
+		}
 	}
 }
 

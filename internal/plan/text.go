@@ -116,16 +116,32 @@ func (t *texter) plan(p *Plan) {
 		return
 	}
 	t.printf("%s: %s\n", t.in(bold, p.Cluster), p.Counts())
+	loud, notes := p.notes()
+	for _, n := range loud {
+		t.printf("  %s%s %s%s\n", t.in(bold, "WARNING: "), Safe(n.Addr.String()), Safe(n.Text), n.cited())
+	}
 	for _, s := range ByRisk(p.Steps) {
 		t.step(s)
 	}
-	for i, n := range p.Notes {
+	for i, n := range notes {
 		if i == maxNotes {
-			t.printf("  %s\n", t.in(dim, fmt.Sprintf("and %d more notes", len(p.Notes)-i)))
+			t.printf("  %s\n", t.in(dim, fmt.Sprintf("and %d more notes", len(notes)-i)))
 			break
 		}
 		t.printf("  %s\n", t.in(dim, "note: "+Safe(n.Addr.String())+" "+Safe(n.Text)+n.cited()))
 	}
+}
+
+// notes returns those notes that come before everything else, and the others.
+func (p *Plan) notes() (loud, others []Note) {
+	for _, n := range p.Notes {
+		if n.Loud {
+			loud = append(loud, n)
+		} else {
+			others = append(others, n)
+		}
+	}
+	return loud, others
 }
 
 func (t *texter) step(s *Step) {

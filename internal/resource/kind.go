@@ -12,9 +12,9 @@ import "strings"
 type Kind struct {
 	Name     string  // the word in addresses, logs and metrics: "key_manager"
 	Type     string  // what ONTAP calls this sort of key manager ("external"); empty for others
-	Section  string  // the list under a cluster in the file; empty for a kind that is only read
+	Section  string  // the list, or a singleton's mapping, under a cluster in the file; empty for a kind that is only read
 	Selector string  // the key that tells kinds of one section apart; empty if there is one
-	Path     string  // the collection, below /api; for a child, the last segment below its parent
+	Path     string  // the collection, below /api; for a child and with Under, the last segment
 	Identity string  // the field that tells siblings of one scope apart; empty if there is one
 	ID       string  // the field whose value is the last segment of an object's path
 	Scopes   Scopes  // where an object of this kind may live
@@ -27,6 +27,25 @@ type Kind struct {
 	Fields   []Field
 	Actions  []Action
 	Doc      string // one line of the manual
+
+	// Under is the kind below whose object, of the same scope and in use, the collection lives.
+	// Unlike a child, an object stands in a section of its own: its list is not complete, and
+	// the object above it neither brings it nor lists it. Where that one is not there, neither
+	// is the collection.
+	Under    *Kind
+	NeedsAll bool // one is made only while all children of the object that it lives under are available on every node
+
+	Tagged    bool // several of a scope may have the same identity: see [Object.Twins]
+	Singleton bool // there is exactly one, always, at the collection's own path: it is neither created nor deleted
+}
+
+// Collection returns the path of the collection below /api, with a place holder in braces
+// for the id of the object that it lives under.
+func (k *Kind) Collection() string {
+	if k.Under == nil {
+		return k.Path
+	}
+	return k.Under.Collection() + "/{" + k.Under.ID + "}/" + k.Path
 }
 
 // A Store says how a kind takes part in security/key-stores: there a configuration is put
@@ -138,6 +157,7 @@ type Field struct {
 	For        string                       // of a secret: another one, in place of which the file may have this one
 	Told       Told                         // of a secret: what shows whether it is the one in use; zero: nothing does
 	As         string                       // of a secret: the field of which this is a former value; their digests are comparable
+	Needs      string                       // of a boolean: a field that the file must have for this one to be turned on
 	Via        string                       // the action that changes what PATCH cannot
 	WayOut     string                       // what to do about a difference that nothing can change in place
 	Doc        string
@@ -177,6 +197,8 @@ const (
 	Unordered                   // a list whose order says nothing
 	GrowFirst                   // a list that takes the new members before it drops the old, which is guarded like a removal
 	Switch                      // puts one of several configurations to use, through security/key-stores
+	Hazard                      // of a boolean: while it is on, ONTAP may make data unavailable by itself; plans warn of it, and a dump never declares it
+	NoMetro                     // of a boolean: it cannot be on in a MetroCluster
 	Base64                      // of a secret: its bytes are sent in base64
 	Modifier                    // says how a change is to be made: it goes along with one of With and is never compared
 	Detached                    // the parent's embedded list may leave it out: read it at the child's own path
@@ -215,10 +237,10 @@ func (k *Kind) Children() int {
 }
 
 // All lists the kinds that a file may declare, in the order of the manual.
-func All() []*Kind { return []*Kind{External, Onboard, Azure, AWS, GCP, Barbican} }
+func All() []*Kind { return []*Kind{External, Onboard, Azure, AWS, GCP, Barbican, AuthKey, Config} }
 
-// Managers lists the kinds that a cluster is asked for, by collection. Where kinds share
-// one, a record is of the first kind whose selector it has.
+// Managers lists the kinds of key managers that a cluster is asked for, by collection. Where
+// kinds share one, a record is of the first kind whose selector it has.
 func Managers() []*Kind { return []*Kind{External, Onboard, Azure, AWS, GCP, Barbican} }
 
 // InSection returns the kinds that share a list of the file.
@@ -232,7 +254,8 @@ func InSection(section string) []*Kind {
 	return kinds
 }
 
-// Sections lists the lists of the file, each once, in the order of [All].
+// Sections lists the lists, and the mappings of singletons, that a cluster of the file may
+// have, each once, in the order of [All].
 func Sections() []string {
 	var names []string
 	seen := map[string]bool{}

@@ -59,7 +59,8 @@ func (a Addr) Compare(b Addr) int {
 type Object struct {
 	Kind     *Kind
 	Addr     Addr
-	ID       string // last segment of the path; of a wanted object empty
+	ID       string   // last segment of the path; of a wanted object empty
+	Twins    []string // of an object found, the ids of others with the same identity, where the kind is Tagged; sorted
 	Values   []Value
 	Children []*Object
 	Absent   bool  // the file says state: absent

@@ -14,8 +14,9 @@ type Cluster struct {
 	Links   []*Object        // what a Link may name, such as certificates
 	Stores  []KeyStore
 	Keys    *KeyReport
-	Jobs    []Job     // those that the cluster remembers; read only while an operation is open
-	At      time.Time // when the first of the reads began
+	Jobs    []Job        // those that the cluster remembers; read only while an operation is open
+	Metro   MetroCluster // read only where the file has something that depends on it
+	At      time.Time    // when the first of the reads began
 
 	// Health says whether Advanced fields were read too, in this pass.
 	Health bool
@@ -91,6 +92,19 @@ type KeyStore struct {
 	Enabled bool
 	State   string // active, mixed, svm_kek_rekey, blocked, switching, initializing, disabling; empty if in store or not told
 }
+
+// A MetroCluster is how a cluster sees that it is half of one, in ONTAP's words. The zero
+// MetroCluster is one that was not, or may not be, read.
+type MetroCluster struct{ State, Mode string }
+
+// Known says whether it is known that the cluster is one, or that it is none.
+func (m MetroCluster) Known() bool { return m.State != "" && m.State != "unknown" }
+
+// There says whether the cluster is, or is about to be, half of one.
+func (m MetroCluster) There() bool { return m.Known() && m.State != NoMetroCluster }
+
+// NoMetroCluster is ONTAP's word for a cluster by itself.
+const NoMetroCluster = "not_configured"
 
 // An SVM is a storage virtual machine that serves data.
 type SVM struct{ Name, UUID, State string }

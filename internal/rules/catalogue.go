@@ -1,7 +1,8 @@
 package rules
 
 // The codes and what they mean are those of the ONTAP REST reference: key-managers,
-// key-servers, key-stores, azure-key-vaults, aws-kms, gcp-kms and barbican-kms.
+// key-servers, key-stores, key-manager-configs, azure-key-vaults, aws-kms, gcp-kms and
+// barbican-kms.
 var catalogue = [...]Rule{
 	{
 		ID: KM001, Title: "An external key manager has at most four primary key servers",
@@ -123,6 +124,13 @@ var catalogue = [...]Rule{
 		Example: "onboard: {passphrase: cred:okm, existing_passphrase: cred:okm}  # the same",
 	},
 	{
+		ID: KM022, Title: "Common Criteria mode is not for a MetroCluster",
+		Severity: Error, Where: Plan, Codes: []string{"65536807"},
+		Why:     "ONTAP refuses Common Criteria mode in a MetroCluster. Whether the cluster is half of one is read only where the file has cc_mode_enabled: true; where the account may not read it, the plan says so and ONTAP has the last word.",
+		Remedy:  "Leave cc_mode_enabled out.",
+		Example: "refused: cc_mode_enabled cannot be turned on in a MetroCluster (configured): leave it out",
+	},
+	{
 		ID: KM030, Title: "The certificates of a key manager are installed, of the right type and in date",
 		Severity: Warning, Where: Plan, Codes: []string{"65536821", "66060338", "66060339"},
 		Why:     "Once a certificate has expired the key servers cannot be talked to, and a node that boots may not get its keys. One that has expired, or does so within 30 days, is a note in the plan. One that is not installed at the SVM or the cluster, or is of another type, refuses the step, whatever the file ignores.",
@@ -184,6 +192,13 @@ var catalogue = [...]Rule{
 		Why:     "Both sites need the same kind of key manager, with the same key servers or the same passphrase; nothing is replicated at cluster scope. Until then ONTAP refuses further changes, and a switchover would find no keys.",
 		Remedy:  "Declare the partner's cluster in the file too, with the same servers, or with onboard.synchronize: true and the same passphrase.",
 		Example: "note: prod-a/key_manager/@cluster status.code: 65537204, The MetroCluster partner needs an external key manager with the same key servers. [KM060]",
+	},
+	{
+		ID: KM061, Title: "ONTAP does not take volumes offline by itself",
+		Severity: Warning, Where: Plan,
+		Why:     "While manage_volume_offline is on for a type of key manager, as it is unless somebody turns it off, ONTAP takes encrypted volumes offline when a key manager of that type stays unreachable: for cloud key managers it asks every 15 minutes, and after 60 without an answer the volumes go. An outage of the key service is then one of the data. The plan warns where the file has key_manager_configs and wants it on, or finds it on and does not say false.",
+		Remedy:  "Write manage_volume_offline: false, or ignore the rule where a policy wants data to go with its keys.",
+		Example: "WARNING: prod-a/key_manager_config/@cluster manage_volume_offline is on for akv: ONTAP takes encrypted volumes offline when their key manager stays unreachable [KM061]",
 	},
 	{
 		ID: KM070, Title: "A secret is a reference, never the secret itself",

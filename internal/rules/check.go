@@ -149,9 +149,10 @@ func (c *checker) clusterPolicy(o *resource.Object) {
 	}
 }
 
-// oneInUse is KM012. Users holds, by SVM, the object that was found to be in use before.
+// oneInUse is KM012, of key managers. Users holds, by SVM, the object that was found to be in
+// use before.
 func (c *checker) oneInUse(o *resource.Object, users map[string]*resource.Object) {
-	if !inUse(o) {
+	if o.Kind.Type == "" || !inUse(o) {
 		return
 	}
 	first, ok := users[o.Addr.SVM]

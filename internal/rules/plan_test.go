@@ -126,6 +126,12 @@ var planned = []planCase{
 		passphrases("new", "new", nil),
 		"KM021 refused update key_manager/@cluster: onboard.existing_passphrase is the same as onboard.passphrase: name the one in use until now (65536150)",
 		passphrases("old", "new", nil), "two references may name one secret"},
+	{rules.KM022, strict, configs(false, resource.MetroCluster{State: "configured", Mode: "normal"}),
+		"KM022 refused update key_manager_config/@cluster: cc_mode_enabled cannot be turned on in a MetroCluster (configured): leave it out",
+		configs(false, resource.MetroCluster{State: "not_configured"}), "65536807 is foreseen"},
+	{rules.KM022, strict, configs(false, resource.MetroCluster{State: "not_reachable"}),
+		"KM022 refused update key_manager_config/@cluster: cc_mode_enabled cannot be turned on in a MetroCluster (not_reachable): leave it out",
+		configs(true, resource.MetroCluster{State: "configured"}), "a partner that is away is one; what is on is on"},
 	{rules.KM030, servers(two),
 		func(w world) { set(w.link("c"), "expiry_time", resource.Str("2027-01-31T11:59:59+00:00")) },
 		"KM030 note key_manager/vs: external.client_certificate: c expires on 2027-01-31, in 29 days",
@@ -197,6 +203,15 @@ var planned = []planCase{
 			w.atCluster(resource.External)
 			set(w.Objects[resource.Addr{Cluster: "a", Kind: "key_manager"}], "status.code", resource.Int(65537200))
 		}, "65537200 is how ONTAP says that all is well"},
+	{rules.KM061, "key_manager_configs: {health_monitor_policy.akv.manage_volume_offline: true}", volumes("akv", false, true),
+		"KM061 note key_manager_config/@cluster: manage_volume_offline is on for akv: ONTAP takes encrypted volumes offline when their key manager stays unreachable",
+		volumes("akv", false, false), "what is wanted counts, unless nothing watches the key manager"},
+	{rules.KM061, "key_manager_configs: {}", volumes("kmip", true, true),
+		"KM061 note key_manager_config/@cluster: manage_volume_offline is on for kmip: ONTAP takes encrypted volumes offline when their key manager stays unreachable",
+		volumes("kmip", false, true), "what the file does not say is as the cluster has it"},
+	{rules.KM061, "key_manager_configs: {health_monitor_policy: {okm: {manage_volume_offline: true, enabled: false}, aws: {manage_volume_offline: false}, gcp.manage_volume_offline: true}}", volumes("aws", true, true),
+		"KM061 note key_manager_config/@cluster: manage_volume_offline is on for gcp: ONTAP takes encrypted volumes offline when their key manager stays unreachable",
+		func(w world) { volumes("aws", true, true)(w); w.config("health_monitor_policy.gcp.enabled", false) }, "of one type, and not of those that are about to be turned off"},
 	{rules.KM080, servers(two),
 		func(w world) { w.servers("ks1", "ks2", "old1", "old2") },
 		"KM080 held delete key_server/vs/old2:5696: policy.max_deletes lets 1 go in one pass: the next one continues",
@@ -230,6 +245,32 @@ func release(generation, major, minor int) func(world) {
 		for i := range w.Nodes {
 			w.Nodes[i].Version = w.Version
 		}
+	}
+}
+
+const strict = "key_manager_configs: {cc_mode_enabled: true, passphrase: cred:okm}"
+
+// config sets a boolean among the options that the cluster has once.
+func (w world) config(field string, on bool) {
+	addr := resource.Addr{Cluster: "a", Kind: "key_manager_config"}
+	if w.Objects[addr] == nil {
+		w.Objects[addr] = resource.NewObject(resource.Config, addr)
+	}
+	set(w.Objects[addr], field, resource.Bool(on))
+}
+
+func configs(strict bool, metro resource.MetroCluster) func(world) {
+	return func(w world) {
+		w.config("cc_mode_enabled", strict)
+		w.Metro = metro
+	}
+}
+
+// volumes has ONTAP take volumes offline for a type of key manager, or watch it, or not.
+func volumes(typ string, offline, watch bool) func(world) {
+	return func(w world) {
+		w.config("health_monitor_policy."+typ+".manage_volume_offline", offline)
+		w.config("health_monitor_policy."+typ+".enabled", watch)
 	}
 }
 
