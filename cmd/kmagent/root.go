@@ -71,7 +71,7 @@ func newRoot(s streams, env func(string) (string, bool)) *cobra.Command {
 	f.StringSliceVar(&c.clusters, "cluster", nil, "only the cluster of that name; repeatable")
 	f.StringVar(&c.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
-	root.AddCommand(validateCommand(c), planCommand(c), applyCommand(c), runCommand(c), dumpCommand(c), schemaCommand(c), explainCommand(c), versionCommand(c))
+	root.AddCommand(validateCommand(c), planCommand(c), applyCommand(c), runCommand(c), dumpCommand(c), schemaCommand(c), explainCommand(c), auditCommand(c), versionCommand(c))
 	return root
 }
 
