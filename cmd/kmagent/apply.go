@@ -71,7 +71,10 @@ func (a *applier) run(ctx context.Context, want *desired.State) error {
 		return err
 	}
 	defer store.Close()
-	passes, closeAll := a.look(ctx, want, a.orders, a.wiring(len(want.Clusters)).writing(store, a.progress))
+	w := a.wiring(len(want.Clusters))
+	w.audit = newAuditor(a.stateDir, "operator", func() string { return want.Digest })
+	defer w.audit.close()
+	passes, closeAll := a.look(ctx, want, a.orders, w.writing(store, a.progress))
 	defer closeAll()
 	if err := plan.Text(a.out, plansOf(passes), colour(a.out)); err != nil {
 		return &exit{exitError, fmt.Errorf("write the plan: %w", err)}

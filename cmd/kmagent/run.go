@@ -62,6 +62,25 @@ type service struct {
 	beaten  atomic.Int64 // when the fleet last gave a sign of life, Unix nanoseconds
 	loaded  atomic.Bool  // a desired state is in use
 	goodAt  time.Time    // when the newest good one was loaded; of the fleet's goroutine
+	inUse   atomic.Value // string: digest of the desired state in use
+	mute    atomic.Bool  // the audit log could not be written when last tried
+}
+
+// digest is that of the desired state in use.
+func (d *service) digest() string {
+	s, _ := d.inUse.Load().(string)
+	return s
+}
+
+// audited tells when the audit log ceases to take entries, and when it does again.
+func (d *service) audited(err error) {
+	d.metrics.ReadOnly(metrics.ReadOnlyAudit, err != nil)
+	switch was := d.mute.Swap(err != nil); {
+	case err != nil && !was:
+		d.log.Error("audit log cannot be written; writes rest", "event", "audit.failed", "err", plan.Safe(err.Error()))
+	case err == nil && was:
+		d.log.Info("audit log can be written again", "event", "audit.recovered")
+	}
 }
 
 func (d *service) run(ctx context.Context) error {
@@ -91,6 +110,9 @@ func (d *service) run(ctx context.Context) error {
 	d.log.Info("started", "event", "start", "version", release, "commit", revision(), "go", runtime.Version(), "file", d.file, "state_dir", d.stateDir)
 
 	w := d.wiring(0)
+	w.audit = newAuditor(d.stateDir, "daemon", d.digest)
+	w.audit.told = d.audited
+	defer w.audit.close()
 	w.exchange = func(cluster string, x ontap.Exchange) {
 		d.metrics.Exchange(cluster, x.Method, x.Path, x.Status, x.Took)
 	}
@@ -166,6 +188,7 @@ func (d *service) loadedFile(rev agent.Revision) {
 	state := metrics.SourceState{Valid: rev.Err == nil}
 	if rev.State != nil {
 		state.Revision = rev.State.Digest
+		d.inUse.Store(rev.State.Digest)
 		d.loaded.Store(true)
 	}
 	if rev.Err == nil {

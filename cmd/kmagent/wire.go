@@ -28,6 +28,7 @@ const connectRate = 50
 // A wiring joins the edges of clusters to what they share.
 type wiring struct {
 	stateDir string
+	audit    *auditor // of what is sent; nil where nothing is
 	secrets  *resolve.Resolver
 	dials    *rate.Limiter
 	conns    int // to one cluster at the same time
@@ -175,8 +176,9 @@ func (w *wiring) writing(store *state.Store, done func(plan.Result)) func(desire
 			if book, err = store.Book(spec.Name); err != nil {
 				return nil, err
 			}
-			runner.Journal = book
-			return book, nil
+			audited := &auditedBook{book, w.audit, spec.Name}
+			runner.Journal = audited
+			return audited, nil
 		}
 		e.Memory, e.MemoryErr = e.Reopen()
 		e.Close = func() error {

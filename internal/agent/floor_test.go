@@ -29,6 +29,7 @@ func (n *notebook) Pin(uuid string, _ time.Time) error     { n.uuid = uuid; retu
 func (n *notebook) See([]plan.Sighting, time.Time) error   { return nil }
 func (n *notebook) Adopt([]plan.Adoption, time.Time) error { return nil }
 func (n *notebook) Begin(plan.Operation) (string, error)   { return "1", nil }
+func (n *notebook) Sending(string, plan.Sending) error     { return nil }
 func (n *notebook) Accept(_, _ string, _ time.Time) error  { return nil }
 func (n *notebook) End(string, plan.End) error             { return nil }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,6 +31,8 @@ type Writer interface {
 // A Journal remembers operations. A step is sent only after Begin has returned no error.
 type Journal interface {
 	Begin(o plan.Operation) (id string, err error)
+	// Sending is told of each request of an operation. The request leaves only if it returns nil.
+	Sending(id string, q plan.Sending) error
 	Accept(id, job string, at time.Time) error
 	End(id string, e plan.End) error
 }
@@ -160,7 +163,9 @@ func (r *run) try(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 			return skip(&JournalError{err})
 		}
 	}
-	id, err := r.Journal.Begin(operation(s, digests, begun))
+	o := operation(s, digests, begun)
+	o.Plan = p.ID
+	id, err := r.Journal.Begin(o)
 	if err != nil {
 		return skip(&JournalError{err})
 	}
@@ -249,10 +254,20 @@ func (r *run) request(ctx context.Context, s *plan.Step, i int, id string, paren
 	q := &s.Requests[i]
 	var jerr error
 	accepted := func(job string) { jerr = r.Journal.Accept(id, job, time.Now()) }
-	answer, err := r.call(ctx, q, b.clear, *parent, accepted)
+	send := func(q *plan.Request, body map[string]any) (ontap.Answer, error) {
+		path, err := resolved(q, *parent)
+		if err != nil {
+			return ontap.Answer{}, err
+		}
+		if err := r.Journal.Sending(id, plan.Sending{Method: q.Method, Path: path, Fields: names(body, ""), Lifted: s.Lifted}); err != nil {
+			return ontap.Answer{}, &JournalError{err}
+		}
+		return r.Writer.Send(ctx, q.Method, path, asBody(body), accepted)
+	}
+	answer, err := send(q, b.clear)
 	if e, ok := errors.AsType[*ontap.Error](err); ok && q.Instead != nil && e.Status == http.StatusNotFound {
 		q = q.Instead
-		answer, err = r.call(ctx, q, b.instead, *parent, accepted)
+		answer, err = send(q, b.instead)
 	}
 	if jerr != nil {
 		err = errors.Join(err, &JournalError{jerr})
@@ -266,12 +281,18 @@ func (r *run) request(ctx context.Context, s *plan.Step, i int, id string, paren
 	return nil
 }
 
-func (r *run) call(ctx context.Context, q *plan.Request, body map[string]any, parent string, accepted func(string)) (ontap.Answer, error) {
-	path, err := resolved(q, parent)
-	if err != nil {
-		return ontap.Answer{}, err
+// names lists the dotted names of the leaves of a body, in order.
+func names(body map[string]any, under string) []string {
+	var out []string
+	for name, v := range body {
+		if inner, ok := v.(map[string]any); ok && len(inner) > 0 {
+			out = append(out, names(inner, under+name+".")...)
+		} else {
+			out = append(out, under+name)
+		}
 	}
-	return r.Writer.Send(ctx, q.Method, path, asBody(body), accepted)
+	slices.Sort(out)
+	return out
 }
 
 // keep saves the backup that a request asks for.

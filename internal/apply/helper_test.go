@@ -68,6 +68,7 @@ type journal struct {
 	last      plan.End
 	beginErr  error
 	acceptErr error
+	sendErr   error
 	endErr    error
 }
 
@@ -76,6 +77,8 @@ func (j *journal) Begin(o plan.Operation) (string, error) {
 	j.begun = append(j.begun, o)
 	return strconv.Itoa(len(j.begun) - 1), j.beginErr
 }
+
+func (j *journal) Sending(string, plan.Sending) error { return j.sendErr }
 
 func (j *journal) Accept(id, job string, _ time.Time) error {
 	j.lines = append(j.lines, fmt.Sprintf("accept %s: %s", j.operation(id).Addr.Name, job))

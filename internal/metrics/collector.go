@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"maps"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -70,6 +71,7 @@ func (collector) Describe(ch chan<- *prometheus.Desc) {
 func (c collector) Collect(ch chan<- prometheus.Metric) {
 	c.mu.Lock()
 	state, fetched := c.state, c.fetched
+	rests := maps.Clone(c.readOnly)
 	clusters := make([]cluster, 0, len(c.clusters))
 	for _, one := range c.clusters {
 		clusters = append(clusters, *one)
@@ -78,6 +80,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 
 	out := series(ch)
 	out.source(c.source, state, fetched)
+	for _, reason := range ReadOnlyReasons() {
+		out.put(readOnlyMode, oneIf(rests[reason]), string(reason))
+	}
 	for i := range clusters {
 		out.cluster(&clusters[i])
 	}

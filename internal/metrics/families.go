@@ -62,6 +62,7 @@ func groups() []group {
 		{"Drift", []*family{driftedResources, driftFirstSeen, driftDetected}},
 		{"Key managers", []*family{clusterInfo, managerInfo, managerState, serverInfo, serverReachable, serverState, serverLastReachable, cloudReachable, ekmipReachable, certificateNotAfter, droppedObjects}},
 		{"ONTAP API", []*family{ontapUp, ontapRequests, requestDuration, ontapRetries}},
+		{"Agent", []*family{readOnlyMode}},
 	}
 }
 
@@ -169,6 +170,13 @@ var (
 	droppedObjects = gauge("dropped_objects",
 		"Key managers, key servers, their states on nodes, and certificates of a cluster that have no series, because there are too many or one looks like another.",
 		"cluster")
+)
+
+// Agent.
+var (
+	readOnlyMode = gauge("read_only_mode",
+		"Whether every change rests (1), by reason: the audit log cannot be written, the state cannot, the newest file is not usable, or it has lost much of what the last one had.",
+		"reason")
 )
 
 // ONTAP API.

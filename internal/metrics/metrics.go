@@ -36,6 +36,7 @@ type Metrics struct {
 	source string // the label
 
 	mu       sync.Mutex // of what follows; held while counting, never while waiting
+	readOnly map[ReadOnlyReason]bool
 	state    SourceState
 	fetched  time.Time
 	clusters map[string]*cluster // by the name in the file
@@ -56,6 +57,7 @@ func New(reg prometheus.Registerer, source string) *Metrics {
 		requestTime: requestDuration.histogram(.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30),
 		source:      label(source),
 		clusters:    map[string]*cluster{},
+		readOnly:    map[ReadOnlyReason]bool{},
 	}
 	for _, r := range FetchResults() {
 		m.fetches.WithLabelValues(m.source, string(r))
@@ -75,6 +77,13 @@ type SourceState struct {
 	Errors   int       // faults found in the newest desired state
 	Warnings int       // remarks on it that do not keep it from being used
 	Loaded   time.Time // when a desired state last parsed and validated; zero for never
+}
+
+// ReadOnly says whether every change rests for a reason.
+func (m *Metrics) ReadOnly(reason ReadOnlyReason, rests bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.readOnly[reason] = rests
 }
 
 // Source replaces what is exported of the desired state.

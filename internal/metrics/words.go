@@ -62,6 +62,22 @@ func RetryReasons() []RetryReason {
 	return []RetryReason{RetryTimeout, RetryConnect, RetryTooMany, RetryServer}
 }
 
+// A ReadOnlyReason is why every change rests.
+type ReadOnlyReason string
+
+// The reasons of rest.
+const (
+	ReadOnlyAudit  ReadOnlyReason = "audit"
+	ReadOnlyState  ReadOnlyReason = "state"
+	ReadOnlySource ReadOnlyReason = "source"
+	ReadOnlyShrink ReadOnlyReason = "shrink"
+)
+
+// ReadOnlyReasons lists the reasons of rest.
+func ReadOnlyReasons() []ReadOnlyReason {
+	return []ReadOnlyReason{ReadOnlyAudit, ReadOnlyState, ReadOnlySource, ReadOnlyShrink}
+}
+
 // drifts are the ways in which a resource differs from the desired state, by [drift].
 var drifts = [...]string{missing: "missing", unexpected: "unexpected", changed: "changed"}
 

@@ -23,6 +23,7 @@ type Operation struct {
 	Repeat  resource.Repeat   // what may be done when its answer is lost
 	Nodes   []string          // UUIDs of the nodes that it gives the object to
 	Backup  bool              // a backup is owed from now on
+	Plan    string            // id of the plan that it is of; empty if the plan had none
 	At      time.Time         // when it set out
 	Job     string            // UUID of the job that the cluster took it on as; empty: none that we know
 	Lost    bool              // its answer was lost, or its end was not waited for; else whoever sent it may still wait
@@ -47,6 +48,13 @@ type End struct {
 	Code    string            // ONTAP's, of a failed one
 	Why     string            // of one that was settled by looking, or by a human: what showed it
 	Backup  Backup            // of one that took it
+}
+
+// A Sending is a request of an operation that is about to leave.
+type Sending struct {
+	Method, Path string
+	Fields       []string // the dotted names in its body, in order; never a value
+	Lifted       []string // the orders by which it passes guards
 }
 
 // Begin notes that an operation sets out.

@@ -13,6 +13,7 @@ import (
 // A Plan is what one cluster needs. Steps stand in the order in which they are sent.
 type Plan struct {
 	Cluster  string
+	ID       string // by which people and the audit log know it; may be empty
 	Steps    []Step
 	Notes    []Note
 	Adopted  []Adoption

@@ -194,11 +194,12 @@ func ByRisk(steps []Step) []*Step {
 	return out
 }
 
-// maxSafe bounds what is shown of one text of a cluster.
-const maxSafe = 256
+// maxSafe bounds what is shown of one text. What a cluster says in it has been cut to 256 bytes
+// before; the rest is ours, and its end is often what to do.
+const maxSafe = 1024
 
 // Safe makes text of unknown origin fit for a terminal or a log line: control and format
-// characters and bad UTF-8 are escaped, and what is longer than 256 bytes is cut.
+// characters and bad UTF-8 are escaped, and what is longer than 1024 bytes is cut.
 func Safe(s string) string {
 	if len(s) > maxSafe {
 		cut := maxSafe

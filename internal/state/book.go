@@ -177,6 +177,10 @@ func (b *Book) Begin(o plan.Operation) (id string, err error) {
 	return strconv.FormatUint(b.begun, 10), nil
 }
 
+// Sending says that a request of an operation is about to leave. The journal knows that by the
+// begin of the operation already; there may be others who want to know each request.
+func (b *Book) Sending(string, plan.Sending) error { return b.failed }
+
 // Accept makes it durable that the cluster has taken an operation on as a job.
 func (b *Book) Accept(id, job string, at time.Time) error {
 	return b.write(record{At: at, Accept: &accept{id, job}})

@@ -84,6 +84,7 @@ type operation struct {
 	Repeat  resource.Repeat   `json:"repeat,omitempty"`
 	Nodes   []string          `json:"nodes,omitempty"`
 	Backup  bool              `json:"backup,omitempty"`
+	Plan    string            `json:"plan,omitempty"`
 	At      time.Time         `json:"begun,omitzero"`
 	Job     string            `json:"job,omitempty"`
 	Lost    bool              `json:"lost,omitempty"`
@@ -251,7 +252,7 @@ func (o *object) known() bool {
 
 func (o operation) in(cluster string) plan.Operation {
 	p := plan.Operation{ID: o.ID, Op: plan.OpOf(o.Op), Action: o.Action, Addr: o.Addr.in(cluster), Request: o.Request, Wishes: o.Wishes,
-		Offered: o.Offered, Repeat: o.Repeat, Nodes: o.Nodes, Backup: o.Backup, At: o.At, Job: o.Job, Lost: o.Lost}
+		Offered: o.Offered, Repeat: o.Repeat, Nodes: o.Nodes, Backup: o.Backup, Plan: o.Plan, At: o.At, Job: o.Job, Lost: o.Lost}
 	for _, a := range o.Brings {
 		p.Brings = append(p.Brings, a.in(cluster))
 	}
@@ -260,7 +261,7 @@ func (o operation) in(cluster string) plan.Operation {
 
 func operationOf(p plan.Operation) operation {
 	o := operation{ID: p.ID, Op: p.Op.String(), Action: p.Action, Addr: addressOf(p.Addr), Request: p.Request, Wishes: p.Wishes,
-		Offered: p.Offered, Repeat: p.Repeat, Nodes: p.Nodes, Backup: p.Backup, At: p.At.Round(0).UTC(), Job: p.Job, Lost: p.Lost}
+		Offered: p.Offered, Repeat: p.Repeat, Nodes: p.Nodes, Backup: p.Backup, Plan: p.Plan, At: p.At.Round(0).UTC(), Job: p.Job, Lost: p.Lost}
 	for _, a := range p.Brings {
 		o.Brings = append(o.Brings, addressOf(a))
 	}
