@@ -74,6 +74,9 @@ func (a *applier) run(ctx context.Context, want *desired.State) error {
 	w := a.wiring(len(want.Clusters))
 	w.audit = newAuditor(a.stateDir, "operator", func() string { return want.Digest })
 	defer w.audit.close()
+	if hold := a.judge(want); hold.Hold != plan.NoGuard {
+		a.orders.Hold, a.orders.Reason = hold.Hold, hold.Reason
+	}
 	passes, closeAll := a.look(ctx, want, a.orders, w.writing(store, a.progress))
 	defer closeAll()
 	if err := plan.Text(a.out, plansOf(passes), colour(a.out)); err != nil {
@@ -81,6 +84,11 @@ func (a *applier) run(ctx context.Context, want *desired.State) error {
 	}
 	if err := a.confirm(passes); err != nil {
 		return err
+	}
+	if a.orders.Hold == plan.NoGuard {
+		if err := a.inUse(store, want); err != nil {
+			return &exit{exitState, err}
+		}
 	}
 	deadline := time.Now().Add(a.wait)
 	var codes []int
@@ -96,7 +104,7 @@ func (a *applier) run(ctx context.Context, want *desired.State) error {
 		}
 		for i := range passes {
 			if p := &passes[i]; p.loop != nil {
-				p.Pass = p.loop.Look(ctx, agent.Orders{})
+				p.Pass = p.loop.Look(ctx, agent.Orders{Hold: a.orders.Hold, Reason: a.orders.Reason})
 			}
 		}
 	}
@@ -154,7 +162,7 @@ func mayPass(s plan.Step) bool {
 		return false
 	}
 	switch s.Guard {
-	case plan.Mode, plan.Source, plan.State, plan.Flap:
+	case plan.Mode, plan.Source, plan.State, plan.Flap, plan.Shrink, plan.Paused:
 		return false
 	}
 	return true

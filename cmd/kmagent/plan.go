@@ -39,7 +39,7 @@ Exit 0: nothing to do. 2: changes pending. 4: something is held by a guard or re
 			if err != nil {
 				return err
 			}
-			passes, closeAll := c.look(cmd.Context(), state, agent.Orders{}, c.wiring(len(state.Clusters)).reading(c.stateDir))
+			passes, closeAll := c.look(cmd.Context(), state, c.judge(state), c.wiring(len(state.Clusters)).reading(c.stateDir))
 			defer closeAll()
 			if err := render(plansOf(passes)); err != nil {
 				return &exit{exitError, fmt.Errorf("write the plan: %w", err)}

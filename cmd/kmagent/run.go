@@ -20,6 +20,7 @@ import (
 	"kmagent/internal/metrics"
 	"kmagent/internal/ontap"
 	"kmagent/internal/plan"
+	"kmagent/internal/state"
 	"kmagent/internal/watch"
 )
 
@@ -54,21 +55,22 @@ type service struct {
 	observe          bool
 	passes           int
 
-	log     *slog.Logger
-	metrics *metrics.Metrics
-	systemd *systemd
-	board   *board
-	watcher *watch.Watcher
-	beaten  atomic.Int64 // when the fleet last gave a sign of life, Unix nanoseconds
-	loaded  atomic.Bool  // a desired state is in use
-	goodAt  time.Time    // when the newest good one was loaded; of the fleet's goroutine
-	inUse   atomic.Value // string: digest of the desired state in use
-	mute    atomic.Bool  // the audit log could not be written when last tried
+	log      *slog.Logger
+	metrics  *metrics.Metrics
+	systemd  *systemd
+	board    *board
+	watcher  *watch.Watcher
+	beaten   atomic.Int64 // when the fleet last gave a sign of life, Unix nanoseconds
+	loaded   atomic.Bool  // a desired state is in use
+	goodAt   time.Time    // when the newest good one was loaded; of the fleet's goroutine
+	revision atomic.Value // string: digest of the desired state in use
+	store    *state.Store
+	mute     atomic.Bool // the audit log could not be written when last tried
 }
 
 // digest is that of the desired state in use.
 func (d *service) digest() string {
-	s, _ := d.inUse.Load().(string)
+	s, _ := d.revision.Load().(string)
 	return s
 }
 
@@ -119,12 +121,14 @@ func (d *service) run(ctx context.Context) error {
 	w.retried = func(cluster string, err error) { d.metrics.Retried(cluster, retryReason(err)) }
 	fleet := &agent.Fleet{
 		Name: d.file, Only: d.clusters, Open: w.writing(store, nil), Observe: d.observe, Interval: d.interval, Health: d.health,
-		Passes: d.passes, Log: d.log, Done: d.passed, Loaded: d.loadedFile, Beat: d.beat, BeatEvery: d.systemd.beatEvery(),
+		Passes: d.passes, Log: d.log, Judge: d.judge, Done: d.passed, Loaded: d.loadedFile, Beat: d.beat, BeatEvery: d.systemd.beatEvery(),
 	}
+	d.store = store
 	var parts sync.WaitGroup
 	parts.Go(func() { d.watcher.Run(ctx) })
 	parts.Go(func() { d.onHangup(ctx) })
 	parts.Go(func() { d.onEnd(ctx) })
+	parts.Go(func() { d.onOrders(ctx, fleet.Wake) })
 	fleet.Run(ctx, source{d.watcher, d.file})
 	parts.Wait()
 	d.log.Info("stopped", "event", "shutdown.end")
@@ -185,18 +189,23 @@ func (s source) Latest() (text []byte, digest string, err error) {
 // loadedFile tells what came of a look at the file.
 func (d *service) loadedFile(rev agent.Revision) {
 	defer d.systemd.ready()
-	state := metrics.SourceState{Valid: rev.Err == nil}
+	source := metrics.SourceState{Valid: rev.Err == nil}
 	if rev.State != nil {
-		state.Revision = rev.State.Digest
-		d.inUse.Store(rev.State.Digest)
+		source.Revision = rev.State.Digest
+		d.revision.Store(rev.State.Digest)
 		d.loaded.Store(true)
 	}
 	if rev.Err == nil {
-		d.lastLoad(rev, &state)
+		d.lastLoad(rev, &source)
 	} else {
-		d.rejected(rev, &state)
+		d.rejected(rev, &source)
 	}
-	d.metrics.Source(state)
+	d.metrics.Source(source)
+	d.metrics.ReadOnly(metrics.ReadOnlySource, rev.Err != nil)
+	d.metrics.ReadOnly(metrics.ReadOnlyShrink, rev.Hold.Hold == plan.Shrink)
+	if rev.Err == nil {
+		d.judged(rev)
+	}
 	var names []string
 	if rev.State != nil {
 		d.metrics.Clusters(d.declared(rev.State))
@@ -208,12 +217,26 @@ func (d *service) loadedFile(rev agent.Revision) {
 	if rev.Err != nil {
 		problem = rev.Err.Error()
 	}
-	d.board.load(state.Revision, names, problem)
+	d.board.load(source.Revision, names, problem)
 }
 
-func (d *service) lastLoad(rev agent.Revision, state *metrics.SourceState) {
+// judged tells that the file holds every write by itself, or remembers that it is in use.
+func (d *service) judged(rev agent.Revision) {
+	if rev.Hold.Hold == plan.Shrink {
+		d.log.Error("desired state has lost much of the last one; writes rest", "event", "guard.shrink", "revision", rev.Digest, "reason", rev.Hold.Reason)
+		return
+	}
+	if rev.Hold.Hold != plan.NoGuard || rev.State == nil {
+		return
+	}
+	if err := d.inUse(d.store, rev.State); err != nil {
+		d.log.Error("baseline not written", "event", "state.write_failed", "err", plan.Safe(err.Error()))
+	}
+}
+
+func (d *service) lastLoad(rev agent.Revision, source *metrics.SourceState) {
 	d.goodAt = rev.At
-	state.Loaded, state.Warnings = rev.At, len(rev.State.Warnings)
+	source.Loaded, source.Warnings = rev.At, len(rev.State.Warnings)
 	d.metrics.Fetched(metrics.FetchSuccess, rev.At)
 	d.log.Info("desired state in use", "event", "desired.applied", "revision", rev.Digest, "clusters", len(rev.State.Clusters))
 	for i, w := range rev.State.Warnings {
@@ -228,15 +251,15 @@ func (d *service) lastLoad(rev agent.Revision, state *metrics.SourceState) {
 // maxFaults is how many faults of one file go to the log.
 const maxFaults = 20
 
-func (d *service) rejected(rev agent.Revision, state *metrics.SourceState) {
-	state.Loaded, state.Errors = d.goodAt, 1
+func (d *service) rejected(rev agent.Revision, source *metrics.SourceState) {
+	source.Loaded, source.Errors = d.goodAt, 1
 	d.metrics.Fetched(metrics.FetchError, rev.At)
 	faults, ok := errors.AsType[desired.Faults](rev.Err)
 	if !ok {
 		d.log.Error("desired state not usable; writes rest", "event", "desired.rejected", "err", plan.Safe(rev.Err.Error()))
 		return
 	}
-	state.Errors = len(faults)
+	source.Errors = len(faults)
 	for i, f := range faults {
 		if i == maxFaults {
 			d.log.Error("more faults", "event", "desired.rejected", "faults", len(faults)-i)
@@ -305,6 +328,26 @@ func (d *service) beat() {
 	d.systemd.alive()
 	if d.loaded.Load() && d.watcher.Latest().Err == nil {
 		d.metrics.Fetched(metrics.FetchUnchanged, now)
+	}
+}
+
+// orderPoll is how often is looked whether people have ordered something.
+const orderPoll = time.Second
+
+// onOrders has every cluster looked at when people have ordered something.
+func (d *service) onOrders(ctx context.Context, wake func()) {
+	tick := time.NewTicker(orderPoll)
+	defer tick.Stop()
+	for last := state.OrdersChanged(d.stateDir); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if at := state.OrdersChanged(d.stateDir); !at.Equal(last) {
+			last = at
+			wake()
+		}
 	}
 }
 

@@ -30,15 +30,45 @@ type Fleet struct {
 	Health    time.Duration // between reads of Advanced fields, likewise
 	Passes    int           // how many may be under way, but for those that wait for a slow cluster
 	Log       *slog.Logger
-	Done      func(Pass)     // after each pass; from several goroutines
-	Loaded    func(Revision) // after each look at the source; from one goroutine
-	Beat      func()         // called at least every BeatEvery while the fleet is alive; may be nil
+	Judge     func(*desired.State) Orders // what holds writes by a file that is valid, as long as it does; may be nil
+	Done      func(Pass)                  // after each pass; from several goroutines
+	Loaded    func(Revision)              // after each look at the source; from one goroutine
+	Beat      func()                      // called at least every BeatEvery while the fleet is alive; may be nil
 	BeatEvery time.Duration
 
+	woken   chan struct{} // one slot
+	once    sync.Once     // of woken
 	places  chan struct{}
 	workers map[string]*worker
 	state   *desired.State // in use
+	broken  error          // why the newest content is not in use
 	hold    Orders         // for everybody
+}
+
+// Wake has every cluster looked at soon, and the file judged anew: people have ordered
+// something. It may be called from any goroutine.
+func (f *Fleet) Wake() {
+	select {
+	case f.wakeup() <- struct{}{}:
+	default: // it is owed already
+	}
+}
+
+func (f *Fleet) wakeup() chan struct{} {
+	f.once.Do(func() { f.woken = make(chan struct{}, 1) })
+	return f.woken
+}
+
+// rejudge looks whether what holds writes by the file in use still does.
+func (f *Fleet) rejudge(ctx context.Context) {
+	if f.state == nil || f.broken != nil {
+		return
+	}
+	if hold := f.orders(nil); hold != f.hold {
+		f.hold = hold
+		f.assign(ctx)
+		f.Loaded(Revision{State: f.state, Digest: f.state.Digest, At: time.Now(), Hold: hold})
+	}
 }
 
 // A Revision is what a look at the source gave.
@@ -46,6 +76,7 @@ type Revision struct {
 	State  *desired.State // in use; nil while there has been no good one
 	Err    error          // why the newest content is not in use: a [desired.Faults], or that it cannot be read
 	Digest string         // of the newest content, if it could be read
+	Hold   Orders         // what holds every write by it
 	At     time.Time
 }
 
@@ -53,6 +84,7 @@ type Revision struct {
 // under way, begins no other, and returns.
 func (f *Fleet) Run(ctx context.Context, src Source) {
 	f.places = make(chan struct{}, max(f.Passes, 1))
+	f.wakeup()
 	f.workers = map[string]*worker{}
 	beat := time.NewTicker(max(f.BeatEvery, time.Second))
 	defer beat.Stop()
@@ -64,6 +96,12 @@ func (f *Fleet) Run(ctx context.Context, src Source) {
 		case <-beat.C:
 			if f.Beat != nil {
 				f.Beat()
+			}
+			f.rejudge(ctx)
+		case <-f.woken:
+			f.rejudge(ctx)
+			for _, w := range f.workers {
+				w.wake()
 			}
 		case <-src.Changed():
 			f.take(ctx, src)
@@ -87,8 +125,9 @@ func (f *Fleet) take(ctx context.Context, src Source) {
 			rev.Err = perr
 		}
 	}
-	f.state = rev.State
+	f.state, f.broken = rev.State, rev.Err
 	f.hold = f.orders(rev.Err)
+	rev.Hold = f.hold
 	if f.state != nil {
 		f.assign(ctx)
 	}
@@ -111,6 +150,8 @@ func (f *Fleet) orders(err error) Orders {
 		return Orders{Hold: plan.Source, Reason: "the newest desired state is not in use: " + firstLine(err)}
 	case f.Observe:
 		return Orders{Hold: plan.Mode, Reason: "the agent runs with --observe"}
+	case f.Judge != nil && f.state != nil:
+		return f.Judge(f.state)
 	default:
 		return Orders{}
 	}

@@ -51,6 +51,11 @@ func (w *worker) assign(t task) {
 	w.reopen = w.reopen || reachedOtherwise(w.task.spec, t.spec)
 	w.task, w.again = t, true
 	w.mu.Unlock()
+	w.wake()
+}
+
+// wake has a pass made soon.
+func (w *worker) wake() {
 	select {
 	case w.dirty <- struct{}{}:
 	default: // a pass is already owed

@@ -66,6 +66,16 @@ func ReadOrders(dir string) (plan.Standing, error) {
 	return standing(all), nil
 }
 
+// OrdersChanged returns when the orders of a state directory were last changed; the zero time
+// if there are none, or that cannot be told.
+func OrdersChanged(dir string) time.Time {
+	info, err := os.Stat(filepath.Join(dir, ordersFile))
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
+}
+
 // An Orders writes to the orders of a state directory.
 type Orders struct{ Dir string }
 
