@@ -74,6 +74,7 @@ func (a *applier) run(ctx context.Context, want *desired.State) error {
 	w := a.wiring(len(want.Clusters))
 	w.audit = newAuditor(a.stateDir, "operator", func() string { return want.Digest })
 	defer w.audit.close()
+	store.HighWater = w.audit.highWater
 	if hold := a.judge(want); hold.Hold != plan.NoGuard {
 		a.orders.Hold, a.orders.Reason = hold.Hold, hold.Reason
 	}

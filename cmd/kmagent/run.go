@@ -114,6 +114,7 @@ func (d *service) run(ctx context.Context) error {
 	w := d.wiring(0)
 	w.audit = newAuditor(d.stateDir, "daemon", d.digest)
 	w.audit.told = d.audited
+	store.HighWater = w.audit.highWater
 	defer w.audit.close()
 	w.exchange = func(cluster string, x ontap.Exchange) {
 		d.metrics.Exchange(cluster, x.Method, x.Path, x.Status, x.Took)

@@ -37,6 +37,11 @@ func (e *LockedError) Error() string {
 // A Store is a state directory that this process alone writes to. Its methods may be called
 // from several goroutines; each [Book] belongs to one.
 type Store struct {
+	// HighWater returns the highest number of an operation of a cluster that is known to have
+	// been sent, from elsewhere than its journal; 0 for none. A journal that ends before it is
+	// [ErrRolledBack]. It may be nil, and is set before the first [Store.Book].
+	HighWater func(cluster string) (uint64, error)
+
 	dir  string
 	lock *os.File
 	key  secret.Key
