@@ -19,6 +19,7 @@ import (
 type Reader interface {
 	Read(ctx context.Context, health bool, wanted []*resource.Object) (*resource.Cluster, error)
 	Jobs(ctx context.Context, sought []resource.JobSought) ([]resource.Job, error)
+	Metro(ctx context.Context) (resource.MetroCluster, error)
 	Keys(ctx context.Context, have *resource.Cluster, stores []string) *resource.KeyReport
 }
 
@@ -126,13 +127,19 @@ func (l *Loop) look(ctx context.Context, o Orders) (*resource.Cluster, plan.Plan
 		}
 		p = l.decide(ctx, have, o)
 	}
-	if len(p.WantsKeys) > 0 && have.Keys == nil {
-		with := *have
-		with.Keys = l.Edges.Reader.Keys(ctx, have, p.WantsKeys)
-		have = &with
-		p = l.decide(ctx, have, o)
+	if len(p.WantsKeys) == 0 && !p.WantsMetro {
+		return have, p, nil
 	}
-	return have, p, nil
+	with := *have
+	if p.WantsMetro {
+		if with.Metro, err = l.Edges.Reader.Metro(ctx); err != nil {
+			return nil, plan.Plan{}, err
+		}
+	}
+	if len(p.WantsKeys) > 0 {
+		with.Keys = l.Edges.Reader.Keys(ctx, have, p.WantsKeys)
+	}
+	return &with, l.decide(ctx, &with, o), nil
 }
 
 // healthDue says whether Advanced fields are to be read: when their time has come, and

@@ -55,6 +55,7 @@ func Compute(in Input) plan.Plan {
 	}
 	d.holdMixedReleases()
 	d.holdBusyStores()
+	d.holdSwitchover()
 	d.holdPaused()
 	d.holdUnsettled()
 	d.holdFlaps()
@@ -585,6 +586,18 @@ func (d *decider) holdMixedReleases() {
 		first := d.Have.Nodes[0]
 		d.plan.Hold(plan.Nodes, fmt.Sprintf("%s runs ONTAP %s and %s runs %s: an upgrade is under way", first.Name, first.Version, n.Name, n.Version))
 		return
+	}
+}
+
+// holdSwitchover changes nothing while one half of a MetroCluster serves for both: the other
+// would not have the change when it comes back.
+func (d *decider) holdSwitchover() {
+	if !d.Have.Metro.Asked {
+		d.plan.WantsMetro = d.plan.Counts().Ready() > 0
+		return
+	}
+	if d.Have.Metro.SwitchedOver() {
+		d.plan.Hold(plan.Nodes, fmt.Sprintf("the MetroCluster is in the mode %s: nothing is changed on one site alone", d.Have.Metro.Mode))
 	}
 }
 

@@ -23,6 +23,9 @@ type Plan struct {
 
 	// WantsHealth says that steps are held only because reachability was not read.
 	WantsHealth bool
+	// WantsMetro says that something is to be sent, and whether the cluster is half of a MetroCluster
+	// that is switched over was not read.
+	WantsMetro bool
 	// WantsKeys are the UUIDs of key stores whose keys were not read, and steps are held for that.
 	WantsKeys []string
 }

@@ -109,7 +109,7 @@ func TestBaseline(t *testing.T) {
 		t.Errorf("where there is none: %+v, %v", b, err)
 	}
 	s := openStore(t, dir)
-	want := plan.Baseline{Revision: "r", Clusters: map[string]plan.Extent{"a": {Objects: 3, Children: 5}}}
+	want := plan.Baseline{Revision: "r", Clusters: map[string]plan.Extent{"a": {"x": 3, "y": -1}}}
 	must(t, s.Baseline(want))
 	if got, err := ReadBaseline(dir); err != nil || !got.Equal(want) {
 		t.Errorf("%+v, %v", got, err)
