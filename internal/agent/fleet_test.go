@@ -288,8 +288,11 @@ func TestObserve(t *testing.T) {
 					t.Errorf("it wrote: %v", writes)
 				}
 				passes := w.since("c1")
-				s := passes[len(passes)-1].Plan.Steps[0]
-				if s.Guard != plan.Mode || s.Reason != tt.reason {
+				steps := passes[len(passes)-1].Plan.Steps
+				if len(steps) != 1 {
+					t.Fatalf("%d steps are planned, want one", len(steps))
+				}
+				if s := steps[0]; s.Guard != plan.Mode || s.Reason != tt.reason {
 					t.Errorf("held by %q: %s; want mode: %s", s.Guard, s.Reason, tt.reason)
 				}
 				if n := w.log.count("step held"); n != 1 {

@@ -142,7 +142,7 @@ func (r *run) step(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result 
 func (r *run) try(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 	begun := time.Now()
 	skip := func(err error) plan.Result { return plan.Result{Step: s, Err: err} }
-	if s.Fresh && age(begun, p.Observed) > maxAge {
+	if s.Fresh && age(begun, p.Observed) > maxAge && !plan.Off(plan.Stale) {
 		return skip(ErrStale)
 	}
 	parent, ok := r.created[s.Parent]
@@ -166,7 +166,7 @@ func (r *run) try(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 	o := operation(s, digests, begun)
 	o.Plan = p.ID
 	id, err := r.Journal.Begin(o)
-	if err != nil {
+	if err != nil && !plan.Off(plan.Recorded) {
 		return skip(&JournalError{err})
 	}
 	ctx, cancel := inFlight(ctx)
@@ -310,6 +310,9 @@ func (r *run) keep(ctx context.Context, q *plan.Request, parent string) (plan.Ba
 // resolved is the path of a request with the id of what was created in it.
 func resolved(q *plan.Request, parent string) (string, error) {
 	path := strings.Replace(q.Path, plan.ParentID, resource.Segment(parent), 1)
+	if plan.Off(plan.WholePath) {
+		return path, nil
+	}
 	if strings.Contains(path, "//") || strings.HasSuffix(path, "/") || strings.Contains(path, "/?") {
 		return "", fmt.Errorf("%s %s: a segment of the path is empty", q.Method, path)
 	}

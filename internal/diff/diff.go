@@ -162,6 +162,9 @@ func (d *decider) tooNew(want *resource.Object, there bool) bool {
 }
 
 func (d *decider) refuse(op plan.Op, want *resource.Object, at resource.Pos, g plan.Guard, reason string) {
+	if plan.Off(g) {
+		return
+	}
 	d.add(plan.Step{Op: op, Status: plan.Refused, Addr: want.Addr, Source: at, Guard: g, Reason: reason})
 }
 
@@ -480,7 +483,7 @@ func (d *decider) dropOrphans() {
 
 // block keeps a step from being sent. The first reason stands, but a refusal outdoes a hold.
 func (d *decider) block(s *plan.Step, at resource.Pos, status plan.Status, g plan.Guard, reason string) {
-	if s.Status >= status || status == plan.Held && d.lifted(s, g) {
+	if s.Status >= status || plan.Off(g) || status == plan.Held && d.lifted(s, g) {
 		return
 	}
 	s.Status, s.Guard, s.Reason, s.Source = status, g, reason, at

@@ -147,7 +147,13 @@ const (
 	Keys         Guard = "keys"         // a node lacks keys that it needs
 	Paused       Guard = "paused"       // somebody ordered a rest
 	Shrink       Guard = "shrink"       // the file has lost much of what the last one had
-	Ambiguous    Guard = "ambiguous"    // several objects have the name, and nothing tells which is meant
+
+	// Those that end a pass or a step and hold none.
+	Identity  Guard = "identity"   // another cluster answers
+	Stale     Guard = "stale"      // what a step rests on was seen too long ago
+	Recorded  Guard = "recorded"   // no request without a record of it that is durable
+	WholePath Guard = "whole_path" // a request goes to one object, by its whole path
+	Ambiguous Guard = "ambiguous"  // several objects have the name, and nothing tells which is meant
 )
 
 // A Change is one field of a step. An unset Old is a field that the cluster does not have.
@@ -226,6 +232,9 @@ func (p *Plan) Counts() Counts {
 
 // Hold marks every ready step as held: what observe mode and a broken file do to a plan.
 func (p *Plan) Hold(g Guard, reason string) {
+	if Off(g) {
+		return
+	}
 	for i := range p.Steps {
 		if s := &p.Steps[i]; s.Status == Ready {
 			s.Status, s.Guard, s.Reason = Held, g, reason
