@@ -66,15 +66,16 @@ type applier struct {
 const betweenPasses = time.Second
 
 func (a *applier) run(ctx context.Context, want *desired.State) error {
-	store, err := openState(a.stateDir)
+	store := &stateStore{dir: a.stateDir}
+	taken, err := store.get()
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer store.close()
 	w := a.wiring(len(want.Clusters))
 	w.audit = newAuditor(a.stateDir, "operator", func() string { return want.Digest })
 	defer w.audit.close()
-	store.HighWater = w.audit.highWater
+	taken.HighWater = w.audit.highWater
 	if hold := a.judge(want); hold.Hold != plan.NoGuard {
 		a.orders.Hold, a.orders.Reason = hold.Hold, hold.Reason
 	}
@@ -87,7 +88,7 @@ func (a *applier) run(ctx context.Context, want *desired.State) error {
 		return err
 	}
 	if a.orders.Hold == plan.NoGuard {
-		if err := a.inUse(store, want); err != nil {
+		if err := a.inUse(taken, want); err != nil {
 			return &exit{exitState, err}
 		}
 	}

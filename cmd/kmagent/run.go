@@ -64,7 +64,7 @@ type service struct {
 	loaded   atomic.Bool  // a desired state is in use
 	goodAt   time.Time    // when the newest good one was loaded; of the fleet's goroutine
 	revision atomic.Value // string: digest of the desired state in use
-	store    *state.Store
+	store    *stateStore
 	mute     atomic.Bool // the audit log could not be written when last tried
 }
 
@@ -93,11 +93,14 @@ func (d *service) run(ctx context.Context) error {
 	if d.interval < time.Second || d.health < 0 || d.passes < 1 {
 		return &exit{exitUsage, errors.New("--interval is at least 1s, --health-interval not negative, --max-passes at least 1")}
 	}
-	store, err := openState(d.stateDir)
-	if err != nil {
-		return err
+	audit := newAuditor(d.stateDir, "daemon", d.digest)
+	defer audit.close()
+	d.store = &stateStore{dir: d.stateDir, highWater: audit.highWater}
+	_, unusable := d.store.get()
+	if unusable != nil && !mayPassByItself(unusable) {
+		return unusable
 	}
-	defer store.Close()
+	defer d.store.close()
 	reg := metrics.NewRegistry(release, revision())
 	d.metrics = metrics.New(reg, d.file)
 	d.systemd = newSystemd(d.log)
@@ -111,20 +114,19 @@ func (d *service) run(ctx context.Context) error {
 	defer server.stop()
 	d.log.Info("started", "event", "start", "version", release, "commit", revision(), "go", runtime.Version(), "file", d.file, "state_dir", d.stateDir)
 
+	if unusable != nil {
+		d.log.Error("state cannot be taken; clusters are observed and nothing is written until it can", "event", "state.write_failed", "err", plan.Safe(unusable.Error()))
+	}
 	w := d.wiring(0)
-	w.audit = newAuditor(d.stateDir, "daemon", d.digest)
-	w.audit.told = d.audited
-	store.HighWater = w.audit.highWater
-	defer w.audit.close()
+	w.audit, audit.told = audit, d.audited
 	w.exchange = func(cluster string, x ontap.Exchange) {
 		d.metrics.Exchange(cluster, x.Method, x.Path, x.Status, x.Took)
 	}
 	w.retried = func(cluster string, err error) { d.metrics.Retried(cluster, retryReason(err)) }
 	fleet := &agent.Fleet{
-		Name: d.file, Only: d.clusters, Open: w.writing(store, nil), Observe: d.observe, Interval: d.interval, Health: d.health,
+		Name: d.file, Only: d.clusters, Open: w.writing(d.store, nil), Observe: d.observe, Interval: d.interval, Health: d.health,
 		Passes: d.passes, Log: d.log, Judge: d.judge, Done: d.passed, Loaded: d.loadedFile, Beat: d.beat, BeatEvery: d.systemd.beatEvery(),
 	}
-	d.store = store
 	var parts sync.WaitGroup
 	parts.Go(func() { d.watcher.Run(ctx) })
 	parts.Go(func() { d.onHangup(ctx) })
@@ -230,7 +232,11 @@ func (d *service) judged(rev agent.Revision) {
 	if rev.Hold.Hold != plan.NoGuard || rev.State == nil {
 		return
 	}
-	if err := d.inUse(d.store, rev.State); err != nil {
+	store, err := d.store.get()
+	if err == nil {
+		err = d.inUse(store, rev.State)
+	}
+	if err != nil {
 		d.log.Error("baseline not written", "event", "state.write_failed", "err", plan.Safe(err.Error()))
 	}
 }
@@ -288,7 +294,7 @@ func (d *service) declared(s *desired.State) []metrics.Cluster {
 
 // passed counts a pass.
 func (d *service) passed(p agent.Pass) {
-	m := metrics.Pass{Ended: p.Began.Add(p.Took), Took: p.Took, Observed: p.Observed, Report: p.Report, Result: resultOf(p)}
+	m := metrics.Pass{Ended: p.Began.Add(p.Took), Took: p.Took, Observed: p.Observed, Report: p.Report, Result: resultOf(p), NoMemory: p.Forgetful()}
 	if p.Plan.Err == nil {
 		m.Plan = &p.Plan
 	}

@@ -341,6 +341,9 @@ func forgetful(err error) error {
 	return e
 }
 
+// Forgetful says whether nothing could be remembered, so that nothing was, or is, sent.
+func (p *Pass) Forgetful() bool { return forgetful(p.Failure()) != nil }
+
 // Failure says what of a pass went wrong, step by step; nil if nothing did. A step that was
 // ready and not attempted is a failure too: it is still to be done.
 func (p *Pass) Failure() error {

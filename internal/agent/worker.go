@@ -169,6 +169,9 @@ func (w *worker) rest(p Pass, spec desired.Cluster) time.Duration {
 		w.reopenMemory()
 	}
 	switch {
+	case forgetful(err) != nil && p.Observed != nil:
+		// The cluster is well and goes on being observed.
+		return spread(w.fleet.interval(spec))
 	case err != nil:
 		w.failures++
 		return pause(w.failures)

@@ -617,7 +617,7 @@ func (d *decider) holdFlaps() {
 			if n == 0 {
 				continue
 			}
-			if n < plan.FlapLimit {
+			if n < flapLimit(s) {
 				d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: s.Addr, Source: s.Source,
 					Text: what + " was set within the hour, and is not as it was set: somebody undid it, or ONTAP does not keep it"})
 				continue
@@ -627,6 +627,15 @@ func (d *decider) holdFlaps() {
 			break
 		}
 	}
+}
+
+// flapLimit is how often a step may have been undone. An action that has succeeded and is due
+// again has not done what it was to do: once more would be a second effect.
+func flapLimit(s *plan.Step) int {
+	if s.Op == plan.Act {
+		return 1
+	}
+	return plan.FlapLimit
 }
 
 // limitDeletes holds removals beyond the policy's number.
