@@ -12,7 +12,10 @@ import (
 
 // A Plan is what one cluster needs. Steps stand in the order in which they are sent.
 type Plan struct {
+	ID       string // of this plan, for people and the audit log; equal plans have the same, unless it was saved
 	Cluster  string
+	UUID     string // of the cluster that answered
+	Release  string // that it runs
 	Steps    []Step
 	Notes    []Note
 	Adopted  []Adoption
@@ -64,6 +67,9 @@ type Step struct {
 	Nodes    []string        // UUIDs of the nodes that it gives the object to
 	Backup   bool            // a backup of the object is owed once it has set out
 	Lifted   []string        // ids of the overrides that let it pass guards; they are used up before it is sent
+
+	Seen    string            // digest of the object as the look found it; empty: it is not there
+	Secrets map[string]string // by field: keyed digests of the secrets in its requests, as they were read for the plan
 }
 
 // A Sighting is an object that is there, under the id that ONTAP knows it by.
