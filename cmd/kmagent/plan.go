@@ -113,6 +113,23 @@ func (c *common) look(ctx context.Context, state *desired.State, orders agent.Or
 	}
 }
 
+// lookAgain looks anew at those clusters, several at a time.
+func lookAgain(ctx context.Context, passes []looked, orders agent.Orders, which func(*looked) bool) {
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i := range passes {
+		p := &passes[i]
+		if !which(p) {
+			continue
+		}
+		group.Go(func() error {
+			p.Pass = p.loop.Look(ctx, orders)
+			return nil
+		})
+	}
+	group.Wait() // the errors are in the passes
+}
+
 func plansOf(passes []looked) []plan.Plan {
 	out := make([]plan.Plan, len(passes))
 	for i := range passes {
@@ -168,7 +185,7 @@ func codeOf(err error) int {
 	if e, ok := errors.AsType[*ontap.TransportError](err); ok && e.Reason.TLS() {
 		return exitAccess
 	}
-	if errors.Is(err, apply.ErrStale) {
+	if errors.Is(err, plan.ErrStale) || errors.Is(err, plan.ErrChanged) {
 		return exitStale
 	}
 	return exitFailed

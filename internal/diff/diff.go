@@ -542,7 +542,7 @@ func (d *decider) named(to *resource.Kind, v resource.Value) resource.Value {
 
 // deletion removes an object that is there.
 func (d *decider) deletion(source resource.Pos, have *resource.Object, path string) plan.Step {
-	return plan.Step{Op: plan.Delete, Fresh: true, Addr: have.Addr, Source: source, Wishes: []plan.Wish{gone},
+	return plan.Step{Op: plan.Delete, Addr: have.Addr, Source: source, Wishes: []plan.Wish{gone},
 		Requests: []plan.Request{{Method: "DELETE", Path: path}}}
 }
 

@@ -58,7 +58,6 @@ type Step struct {
 	Guard    Guard  // what holds it
 	Rule     string // the id of the rule that the guard enforces; empty where it is none of the catalogue's
 	Requests []Request
-	Fresh    bool            // it rests on reachability that was seen: it is not sent once that is old
 	Parent   resource.Addr   // the step that must be done first; the zero Addr if none
 	Brings   []resource.Addr // of a Create: the children that come with the object
 	After    bool            // the steps of the same object that stand before it must have been done first
