@@ -27,28 +27,35 @@ func applyCommand(c *common) *cobra.Command {
 	var yes, resend bool
 	var wait time.Duration
 	cmd := &cobra.Command{
-		Use:   "apply",
+		Use:   "apply [PLANFILE]",
 		Short: "Make the clusters as the file says",
 		Long: `Plan, show the plan, ask, and carry it out. Servers are added before others are
 removed, and a removal waits until what remains is available on every node: such a
 change takes several passes, and --wait makes them.
 
+With PLANFILE, which plan --out wrote, nobody is asked: it plans anew and goes on only
+if every cluster of the plan needs exactly what was saved, of the same file, for the
+same objects and with the same secrets. If anything differs, nothing is sent to any.
+
 What is sent was seen at most a minute ago. What takes longer is looked at again, and
 goes on if it is the same still.
 
 Exit 0: done. 4: something is held or refused; what was ready has been applied.
-6: the plan is too old, or is not what is needed any more.`,
-		Example: "  kmagent apply -f desired.yaml\n  kmagent apply -f desired.yaml --yes --wait 5m",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+6: the plan is too old, was altered, or is not what is needed any more.`,
+		Example: "  kmagent apply -f desired.yaml\n  kmagent apply -f desired.yaml --yes --wait 5m\n  kmagent apply -f desired.yaml plan.json",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if wait < 0 {
 				return &exit{exitUsage, errors.New("--wait is not negative")}
+			}
+			a := &applier{common: c, yes: yes, orders: agent.Orders{Resend: resend}, wait: wait}
+			if len(args) == 1 {
+				return a.runSaved(cmd.Context(), args[0])
 			}
 			state, err := c.load()
 			if err != nil {
 				return err
 			}
-			a := &applier{common: c, yes: yes, orders: agent.Orders{Resend: resend}, wait: wait}
 			return a.run(cmd.Context(), state)
 		},
 	}
@@ -63,7 +70,8 @@ type applier struct {
 	yes    bool
 	orders agent.Orders
 	wait   time.Duration
-	mu     sync.Mutex // of the error stream: clusters tell their progress side by side
+	saved  *plan.Saved // what is to be carried out, and nothing else; nil: what is due
+	mu     sync.Mutex  // of the error stream: clusters tell their progress side by side
 }
 
 // betweenPasses is how long --wait rests: what was added needs a moment to be reachable.
@@ -77,6 +85,11 @@ func (a *applier) run(ctx context.Context, want *desired.State) error {
 	defer store.Close()
 	passes, closeAll := a.look(ctx, want, a.orders, a.wiring(len(want.Clusters)).writing(store, a.progress))
 	defer closeAll()
+	if a.saved != nil {
+		if err := a.compare(passes, a.saved.Clusters, "the plan is not what is needed any more"); err != nil {
+			return err
+		}
+	}
 	if err := plan.Text(a.out, plansOf(passes), colour(a.out)); err != nil {
 		return &exit{exitError, fmt.Errorf("write the plan: %w", err)}
 	}
@@ -233,7 +246,7 @@ func (a *applier) agree(ctx context.Context, passes []looked) error {
 	for i := range passes {
 		ready += passes[i].Plan.Counts().Ready()
 	}
-	if a.yes || ready == 0 {
+	if a.yes || a.saved != nil || ready == 0 {
 		return nil
 	}
 	if err := a.confirm(ready); err != nil {
