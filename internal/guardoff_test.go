@@ -36,7 +36,7 @@ var guarded = map[string]struct{ pkg, test string }{
 	"shrink":       {"agent", "TestJudged"},
 	"ambiguous":    {"diff", "TestAuthKeys"},
 	"identity":     {"agent", "TestIdentity"},
-	"stale":        {"apply", "TestStaleRemoval"},
+	"stale":        {"apply", "TestStale"},
 	"recorded":     {"apply", "TestJournalFails"},
 	"whole_path":   {"apply", "TestNoEmptySegment"},
 }

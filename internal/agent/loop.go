@@ -72,7 +72,8 @@ type Loop struct {
 type Orders struct {
 	Hold   plan.Guard // what holds every step; NoGuard if nothing does
 	Reason string
-	Resend bool // send secrets that seem to be in place
+	Resend bool   // send secrets that seem to be in place
+	ID     string // of the plan, where it has one already; empty: it gets its fingerprint
 }
 
 // A Pass is what came of looking at a cluster once.
@@ -251,6 +252,9 @@ func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) pla
 	case l.Spec.Mode == desired.Observe:
 		p.Hold(plan.Mode, "the file has mode: observe for this cluster")
 	}
+	if p.ID = o.ID; p.ID == "" && len(p.Steps) > 0 {
+		p.ID = plan.Fingerprint(&p)
+	}
 	return p
 }
 
@@ -343,6 +347,20 @@ func forgetful(err error) error {
 
 // Forgetful says whether nothing could be remembered, so that nothing was, or is, sent.
 func (p *Pass) Forgetful() bool { return forgetful(p.Failure()) != nil }
+
+// Perished says whether steps of the plan were left because of its age, and nothing else went
+// wrong: another look is all that they need.
+func (p *Pass) Perished() bool {
+	if p.Err != nil || p.Report == nil {
+		return false
+	}
+	for _, r := range p.Report.Results {
+		if r.Err != nil && !errors.Is(r.Err, plan.ErrStale) && !errors.Is(r.Err, plan.ErrChanged) {
+			return false
+		}
+	}
+	return p.Failure() != nil
+}
 
 // Failure says what of a pass went wrong, step by step; nil if nothing did. A step that was
 // ready and not attempted is a failure too: it is still to be done.

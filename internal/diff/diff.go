@@ -38,7 +38,8 @@ type Policy struct {
 // Compute returns the plan that makes Have like Want. It never deletes what the file only
 // leaves out, and it never replaces an object to change a field of it.
 func Compute(in Input) plan.Plan {
-	d := &decider{Input: in, links: links{all: in.Have.Links}, plan: plan.Plan{Cluster: in.Cluster, Observed: in.Have.At}}
+	d := &decider{Input: in, links: links{all: in.Have.Links}, plan: plan.Plan{
+		Cluster: in.Cluster, UUID: in.Have.UUID, Release: in.Have.Version.String(), Observed: in.Have.At}}
 	d.settle()
 	want := slices.Clone(in.Want)
 	slices.SortFunc(want, inOrder)
@@ -65,6 +66,7 @@ func Compute(in Input) plan.Plan {
 	d.holdKeys()
 	d.dropOrphans()
 	d.cite()
+	d.bind()
 	return d.plan
 }
 
@@ -544,7 +546,7 @@ func (d *decider) named(to *resource.Kind, v resource.Value) resource.Value {
 
 // deletion removes an object that is there.
 func (d *decider) deletion(source resource.Pos, have *resource.Object, path string) plan.Step {
-	return plan.Step{Op: plan.Delete, Fresh: true, Addr: have.Addr, Source: source, Wishes: []plan.Wish{gone},
+	return plan.Step{Op: plan.Delete, Addr: have.Addr, Source: source, Wishes: []plan.Wish{gone},
 		Requests: []plan.Request{{Method: "DELETE", Path: path}}}
 }
 

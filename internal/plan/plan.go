@@ -12,8 +12,10 @@ import (
 
 // A Plan is what one cluster needs. Steps stand in the order in which they are sent.
 type Plan struct {
+	ID       string // of this plan, for people and the audit log; equal plans have the same, unless it was saved
 	Cluster  string
-	ID       string // by which people and the audit log know it; may be empty
+	UUID     string // of the cluster that answered
+	Release  string // that it runs
 	Steps    []Step
 	Notes    []Note
 	Adopted  []Adoption
@@ -59,7 +61,6 @@ type Step struct {
 	Guard    Guard  // what holds it
 	Rule     string // the id of the rule that the guard enforces; empty where it is none of the catalogue's
 	Requests []Request
-	Fresh    bool            // it rests on reachability that was seen: it is not sent once that is old
 	Parent   resource.Addr   // the step that must be done first; the zero Addr if none
 	Brings   []resource.Addr // of a Create: the children that come with the object
 	After    bool            // the steps of the same object that stand before it must have been done first
@@ -68,6 +69,9 @@ type Step struct {
 	Nodes    []string        // UUIDs of the nodes that it gives the object to
 	Backup   bool            // a backup of the object is owed once it has set out
 	Lifted   []string        // ids of the overrides that let it pass guards; they are used up before it is sent
+
+	Seen    string            // digest of the object as the look found it; empty: it is not there
+	Secrets map[string]string // by field: keyed digests of the secrets in its requests, as they were read for the plan
 }
 
 // A Sighting is an object that is there, under the id that ONTAP knows it by.

@@ -5,7 +5,7 @@
 // A state directory (0700) has three things in it, all 0600:
 //
 //	lock           flock of the writer; its text names the holder, for people
-//	key            32 random bytes, made once: the key of all digests
+//	key            32 random bytes, made once: the key of all digests, and of saved plans
 //	clusters/NAME.journal  what happened, one checked JSON line for each event
 //
 // A journal is readable beside its writer, so plan and status work while the daemon runs,
@@ -132,10 +132,17 @@ func sign(f *os.File) error {
 // ReadKey returns the key of an installation's digests, for one who only looks. Where there
 // is no state yet it returns a random one: then there are no digests to compare with.
 func ReadKey(dir string) (secret.Key, error) {
-	b, err := os.ReadFile(filepath.Join(dir, "key"))
+	k, err := OwnKey(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return secret.NewKey(randomKey())
 	}
+	return k, err
+}
+
+// OwnKey returns the key of an installation's digests. Where there is no state yet the error
+// is [fs.ErrNotExist].
+func OwnKey(dir string) (secret.Key, error) {
+	b, err := os.ReadFile(filepath.Join(dir, "key"))
 	if err != nil {
 		return secret.Key{}, fmt.Errorf("digest key: %w", err)
 	}
