@@ -662,6 +662,13 @@ func TestLostAnswer(t *testing.T) {
 		if d := cmp.Diff([]string{"POST /api/security/key-managers"}, lines(w.writes("c1", 0))); d != "" {
 			t.Errorf("(-want +got)\n%s", d)
 		}
+		passes := w.passesOf("c1")
+		if open := passes[0].Ledger.Open; len(open) != 1 || !open[0].Lost {
+			t.Errorf("the pass tells of open operations %v, want one that is lost", open)
+		}
+		if open := passes[1].Ledger.Open; len(open) != 0 {
+			t.Errorf("the next pass tells of open operations %v", open)
+		}
 	})
 }
 

@@ -64,8 +64,9 @@ type Loop struct {
 	// negative one only when a decision waits for them.
 	Health time.Duration
 
-	healthRead time.Time // when they were last read
-	changed    time.Time // when this loop last changed the cluster
+	healthRead time.Time     // when they were last read
+	changed    time.Time     // when this loop last changed the cluster
+	standing   plan.Standing // what people had ordered at the last decision
 }
 
 // Orders say what a pass may do beyond what the file says.
@@ -85,6 +86,11 @@ type Pass struct {
 	Plan     plan.Plan
 	Report   *plan.Report // nil if nothing was sent
 	Err      error        // why the cluster could not be read, or nothing remembered
+
+	// What is remembered after the pass, and what people had ordered at its last decision; nil
+	// if nothing can be remembered. Whoever is told of a pass must not keep them.
+	Ledger   *plan.Ledger
+	Standing *plan.Standing
 }
 
 // An IdentityError says that another cluster answers at the endpoint. It freezes the
@@ -100,6 +106,10 @@ func (l *Loop) Once(ctx context.Context, o Orders) Pass {
 	p := l.Look(ctx, o)
 	if p.Err == nil {
 		l.Act(ctx, &p)
+	}
+	if l.Edges.Memory != nil {
+		led, standing := l.Edges.Memory.Ledger(), l.standing
+		p.Ledger, p.Standing = &led, &standing
 	}
 	p.Took = time.Since(p.Began)
 	return p
@@ -228,6 +238,7 @@ func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) pla
 	var standingErr error
 	if l.Edges.Standing != nil {
 		standing, standingErr = l.Edges.Standing()
+		l.standing = standing
 	}
 	p := diff.Compute(diff.Input{
 		Cluster:  l.Spec.Name,
