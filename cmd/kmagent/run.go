@@ -21,6 +21,7 @@ import (
 	"kmagent/internal/ontap"
 	"kmagent/internal/plan"
 	"kmagent/internal/state"
+	"kmagent/internal/status"
 	"kmagent/internal/watch"
 )
 
@@ -59,6 +60,7 @@ type service struct {
 	metrics  *metrics.Metrics
 	systemd  *systemd
 	board    *board
+	tracker  *status.Tracker
 	watcher  *watch.Watcher
 	beaten   atomic.Int64 // when the fleet last gave a sign of life, Unix nanoseconds
 	loaded   atomic.Bool  // a desired state is in use
@@ -105,9 +107,10 @@ func (d *service) run(ctx context.Context) error {
 	d.metrics = metrics.New(reg, d.file)
 	d.systemd = newSystemd(d.log)
 	d.board = &board{show: d.systemd.status}
+	d.tracker = status.NewTracker(status.Agent{Version: release, Commit: revision(), Started: time.Now().UTC()})
 	d.watcher = watch.New(watch.Config{Path: d.file, Log: d.log})
 	d.beat()
-	server, err := d.web.serve(metrics.Handler(reg, d.log), d, d.log)
+	server, err := d.web.serve(metrics.Handler(reg, d.log), newStatusPages(d.tracker), d, d.log)
 	if err != nil {
 		return &exit{exitError, err}
 	}
@@ -221,6 +224,7 @@ func (d *service) loadedFile(rev agent.Revision) {
 		problem = rev.Err.Error()
 	}
 	d.board.load(source.Revision, names, problem)
+	d.known(rev)
 }
 
 // judged tells that the file holds every write by itself, or remembers that it is in use.
@@ -300,6 +304,7 @@ func (d *service) passed(p agent.Pass) {
 	}
 	d.metrics.Pass(p.Cluster, m)
 	d.board.pass(p.Cluster, m.Result)
+	d.seen(p, string(m.Result))
 }
 
 func resultOf(p agent.Pass) metrics.Result {
