@@ -38,7 +38,7 @@ last good one. SIGHUP reads the file again. SIGTERM finishes the step under way.
 		RunE:    func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&d.web.addresses, "web.listen-address", []string{"127.0.0.1:9469"}, "address to serve metrics on; repeatable")
+	f.StringSliceVar(&d.web.addresses, "web.listen-address", []string{defaultListen}, "address to serve metrics and the status on; repeatable")
 	f.StringVar(&d.web.config, "web.config.file", "", "TLS and basic authentication, in the form of Prometheus' exporter-toolkit")
 	f.BoolVar(&d.web.socket, "web.systemd-socket", false, "serve on the sockets that systemd passes")
 	f.DurationVar(&d.interval, "interval", time.Minute, "between passes over a cluster, where the file says nothing")
