@@ -5,6 +5,7 @@ import (
 
 	"kmagent/internal/agent"
 	"kmagent/internal/desired"
+	"kmagent/internal/plan"
 	"kmagent/internal/status"
 )
 
@@ -23,6 +24,11 @@ func (d *service) known(rev agent.Revision) {
 		if faults, ok := errors.AsType[desired.Faults](rev.Err); ok && len(faults) > 0 {
 			s.Problem, s.Faults = faults[0].Error(), len(faults)
 		}
+	}
+	switch rev.Hold.Hold {
+	case plan.NoGuard, plan.Mode, plan.Source: // that is told otherwise
+	default:
+		s.Hold, s.Reason = string(rev.Hold.Hold), rev.Hold.Reason
 	}
 	d.tracker.Source(s, list)
 }

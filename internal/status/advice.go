@@ -1,7 +1,6 @@
 package status
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,14 +28,10 @@ func (r *Report) advice() []Advice {
 		out = append(out, Advice{what, "kmagent validate --file " + quote(s.File)})
 	case s.Revision == "":
 		out = append(out, Advice{"no desired state has been read yet", "journalctl -u kmagent -n 50"})
-	}
-	shrunk := func(s Step) bool { return plan.Guard(s.Guard) == plan.Shrink }
-	for i := range r.Clusters {
-		if j := slices.IndexFunc(r.Clusters[i].Steps, shrunk); j >= 0 {
-			revision := fmt.Sprintf("%.12s", cmp.Or(s.Newest, s.Revision))
-			out = append(out, Advice{r.Clusters[i].Steps[j].Reason, "kmagent ack " + quote(revision) + " --reason WHY"})
-			break
-		}
+	case plan.Guard(s.Hold) == plan.Shrink:
+		out = append(out, Advice{"all writes rest: " + s.Reason, "kmagent ack " + quote(fmt.Sprintf("%.12s", s.Revision)) + " --reason WHY"})
+	case s.Hold != "":
+		out = append(out, Advice{"all writes rest: " + s.Reason, "journalctl -u kmagent -n 50"})
 	}
 	return out
 }

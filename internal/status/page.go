@@ -101,6 +101,8 @@ func (p *page) head() {
 	}
 	if r.Source.Problem != "" {
 		p.Headline, p.Class = p.Headline+"; the newest file is not in use", "bad"
+	} else if r.Source.Hold != "" {
+		p.Headline, p.Class = p.Headline+"; all writes rest", "bad"
 	}
 	words := s.words()
 	if words == "" {

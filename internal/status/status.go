@@ -62,6 +62,9 @@ type Source struct {
 	ProblemAt time.Time `json:"problem_at,omitzero"` // when that was found
 	Newest    string    `json:"newest,omitempty"`    // SHA-256 of that content, if it could be read
 	Faults    int       `json:"faults,omitempty"`    // how many it has
+	// Hold names the guard that rests all writes for what is, or is not, in the content in use.
+	Hold   string `json:"hold,omitempty"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // Summary counts the clusters by their state.
@@ -203,9 +206,9 @@ func (r *Report) JSON(w io.Writer) error {
 	return enc.Encode(r)
 }
 
-// OK says whether every cluster is in sync with the newest file.
+// OK says whether every cluster is in sync with the newest file, which nothing holds.
 func (r *Report) OK() bool {
-	return r.Source.Revision != "" && r.Source.Problem == "" &&
+	return r.Source.Revision != "" && r.Source.Problem == "" && r.Source.Hold == "" &&
 		!slices.ContainsFunc(r.Clusters, func(c Cluster) bool { return c.InSync == nil || !*c.InSync })
 }
 

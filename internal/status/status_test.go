@@ -109,6 +109,11 @@ func TestOK(t *testing.T) {
 			tr.Source(Source{Revision: "3f2a", Problem: "x"}, []Declared{{"prod-a", "enforce", time.Minute}})
 			return tr
 		}, false},
+		{"the file holds every write", func() *Tracker {
+			tr := one(done(night, look(night)))
+			tr.Source(Source{Revision: "3f2a", Hold: "shrink"}, []Declared{{"prod-a", "enforce", time.Minute}})
+			return tr
+		}, false},
 	} {
 		if r, _ := tt.f().Report(night); r.OK() != tt.want {
 			t.Errorf("%s: %t, want %t", tt.name, r.OK(), tt.want)
@@ -159,6 +164,23 @@ func TestReachabilityStands(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s:\n%swant:\n%s", tt.why, got, tt.want)
 		}
+	}
+}
+
+// What is looked at again is as old as before.
+func TestSourceAges(t *testing.T) {
+	tr := NewTracker(Agent{})
+	tr.Source(Source{Revision: "1", Loaded: night}, nil)
+	tr.Source(Source{Revision: "1", Loaded: night, Newest: "2", Problem: "x", ProblemAt: night.Add(time.Hour)}, nil)
+	tr.Source(Source{Revision: "1", Loaded: night.Add(2 * time.Hour), Newest: "2", Problem: "x", ProblemAt: night.Add(2 * time.Hour)}, nil)
+	r, _ := tr.Report(night.Add(3 * time.Hour))
+	if s := r.Source; !s.Loaded.Equal(night) || !s.ProblemAt.Equal(night.Add(time.Hour)) {
+		t.Errorf("loaded %s, found bad %s", s.Loaded, s.ProblemAt)
+	}
+	tr.Source(Source{Revision: "2", Loaded: night.Add(4 * time.Hour)}, nil)
+	r, _ = tr.Report(night.Add(5 * time.Hour))
+	if s := r.Source; !s.Loaded.Equal(night.Add(4*time.Hour)) || !s.ProblemAt.IsZero() {
+		t.Errorf("loaded %s, found bad %s", s.Loaded, s.ProblemAt)
 	}
 }
 
@@ -313,7 +335,7 @@ func evil(s string) *Tracker {
 	g := plan.Given{ID: s, Until: night.Add(time.Hour), By: s, Reason: s}
 	p.Standing = &plan.Standing{Pauses: []plan.Pause{{Given: g, Cluster: "prod-a", SVM: s}}, Overrides: []plan.Override{{Given: g, Rule: s, Object: "prod-a/" + s}}}
 	tr := one(p)
-	tr.Source(Source{File: s, Revision: s, Problem: s, Newest: s, Faults: 2}, []Declared{{"prod-a", "enforce", time.Minute}})
+	tr.Source(Source{File: s, Revision: s, Problem: s, Newest: s, Faults: 2, Reason: s}, []Declared{{"prod-a", "enforce", time.Minute}})
 	return tr
 }
 

@@ -64,8 +64,16 @@ type picture struct {
 // what is known of them.
 func (t *Tracker) Source(s Source, clusters []Declared) {
 	s.File, s.Revision, s.Problem, s.Newest = plan.Safe(s.File), plan.Safe(s.Revision), plan.Safe(s.Problem), plan.Safe(s.Newest)
+	s.Reason = plan.Safe(s.Reason)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	// The same content may be looked at again and again.
+	if was := t.source; was.Revision == s.Revision && !was.Loaded.IsZero() {
+		s.Loaded = was.Loaded
+	}
+	if was := t.source; was.Problem == s.Problem && was.Newest == s.Newest {
+		s.ProblemAt = was.ProblemAt
+	}
 	t.source = s
 	old := t.clusters
 	t.clusters = make(map[string]*picture, len(clusters))
