@@ -36,6 +36,7 @@ type Memory interface {
 	See(list []plan.Sighting, at time.Time) error
 	Adopt(list []plan.Adoption, at time.Time) error
 	End(id string, e plan.End) error
+	NoteSlots(list []plan.SlotNote, at time.Time) error
 }
 
 // Edges are what a loop meets of the world.
@@ -63,6 +64,10 @@ type Loop struct {
 	// Health is the time between reads of Advanced fields. 0 reads them with every pass, and a
 	// negative one only when a decision waits for them.
 	Health time.Duration
+	// Tolerance is how late the slot of a schedule may be looked at first and count as seen to
+	// come; 0 is five minutes. Seconds lets schedules have seconds, for tests of the whole.
+	Tolerance time.Duration
+	Seconds   bool
 
 	healthRead time.Time     // when they were last read
 	changed    time.Time     // when this loop last changed the cluster
@@ -147,7 +152,7 @@ func (l *Loop) look(ctx context.Context, o Orders) (*resource.Cluster, plan.Plan
 			return nil, plan.Plan{}, err
 		}
 	}
-	if len(p.WantsKeys) > 0 {
+	if len(p.WantsKeys) > 0 && with.Keys == nil {
 		with.Keys = l.Edges.Reader.Keys(ctx, have, p.WantsKeys)
 	}
 	return &with, l.decide(ctx, &with, o), nil
@@ -197,7 +202,30 @@ func (l *Loop) withJobs(ctx context.Context, have *resource.Cluster) (*resource.
 	}
 	with := *have
 	with.Jobs = jobs
+	if stores := rekeyedStores(l.known(have).Open, have); len(stores) > 0 {
+		with.Keys = l.Edges.Reader.Keys(ctx, have, stores)
+	}
 	return &with, nil
+}
+
+// rekeyedStores lists the UUIDs of key stores of whose rekey only their keys are evidence, and of
+// the cluster's own, whose keys decide about others.
+func rekeyedStores(open []plan.Operation, have *resource.Cluster) []string {
+	var out []string
+	for _, o := range open {
+		if store := have.Find(o.Addr); store != nil && o.Before != nil {
+			out = append(out, store.ID)
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	for a, o := range have.Objects {
+		if a.SVM == "" && o.Kind.Type != "" {
+			out = append(out, o.ID)
+		}
+	}
+	return out
 }
 
 // recognise checks that the cluster is the one that the file or the first contact named.
@@ -241,17 +269,18 @@ func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) pla
 		l.standing = standing
 	}
 	p := diff.Compute(diff.Input{
-		Cluster:  l.Spec.Name,
-		Want:     l.Spec.Objects,
-		Have:     have,
-		Ledger:   l.known(have),
-		Secrets:  l.Edges.Actor.Digests(ctx, l.Spec.Objects),
-		Policy:   diff.Policy{MaxDeletes: l.Spec.Policy.MaxDeletes, MinReachable: l.Spec.Policy.MinReachableServers},
-		Ignored:  l.Spec.Ignored(now),
-		Standing: standing,
-		Keepers:  len(l.Spec.Backup.Recipients),
-		Resend:   o.Resend,
-		Now:      now,
+		Cluster:   l.Spec.Name,
+		Want:      l.Spec.Objects,
+		Have:      have,
+		Ledger:    l.known(have),
+		Secrets:   l.Edges.Actor.Digests(ctx, l.Spec.Objects),
+		Policy:    diff.Policy{MaxDeletes: l.Spec.Policy.MaxDeletes, MinReachable: l.Spec.Policy.MinReachableServers},
+		Ignored:   l.Spec.Ignored(now),
+		Standing:  standing,
+		Tolerance: l.Tolerance, Seconds: l.Seconds,
+		Keepers: len(l.Spec.Backup.Recipients),
+		Resend:  o.Resend,
+		Now:     now,
 	})
 	switch {
 	case l.Edges.MemoryErr != nil:
@@ -300,6 +329,9 @@ func (l *Loop) remember(p *Pass) error {
 		if err := m.End(x.Op.ID, x.End); err != nil {
 			return &MemoryError{err}
 		}
+	}
+	if err := m.NoteSlots(p.Plan.Slots, now); err != nil {
+		return &MemoryError{err}
 	}
 	if err := m.See(l.sightings(p.Observed), now); err != nil {
 		return &MemoryError{err}

@@ -188,7 +188,7 @@ func (r *run) try(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 // operation is a step as it is remembered before its first request leaves.
 func operation(s *plan.Step, digests []map[string]string, begun time.Time) plan.Operation {
 	o := plan.Operation{Op: s.Op, Action: s.Action, Addr: s.Addr, Brings: s.Brings, Wishes: s.Wishes, Repeat: s.Repeat,
-		Nodes: s.Nodes, Backup: s.Backup, At: begun}
+		Nodes: s.Nodes, Backup: s.Backup, Slot: s.Slot, Timed: s.Timed, Before: s.Before, At: begun}
 	if len(s.Requests) > 0 {
 		path, _, _ := strings.Cut(s.Requests[0].Path, "?")
 		o.Request, o.Offered = s.Requests[0].Method+" "+path, digests[0]

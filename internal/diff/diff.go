@@ -12,21 +12,24 @@ import (
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
 	"kmagent/internal/rules"
+	"kmagent/internal/schedule"
 )
 
 // An Input is everything that a decision about one cluster rests on.
 type Input struct {
-	Cluster  string             // its name in the file
-	Want     []*resource.Object // what the file declares, in any order
-	Have     *resource.Cluster  // what the cluster has; complete
-	Ledger   plan.Ledger        // what no GET can tell
-	Secrets  plan.Secrets       // what became of reading the wanted secrets
-	Policy   Policy
-	Ignored  []rules.ID    // the rules whose remarks nobody wants now
-	Standing plan.Standing // what people have ordered
-	Keepers  int           // how many recipients key backups are encrypted for; 0: none are kept
-	Resend   bool          // send secrets that seem to be in place already
-	Now      time.Time
+	Cluster   string             // its name in the file
+	Want      []*resource.Object // what the file declares, in any order
+	Have      *resource.Cluster  // what the cluster has; complete
+	Ledger    plan.Ledger        // what no GET can tell
+	Secrets   plan.Secrets       // what became of reading the wanted secrets
+	Policy    Policy
+	Ignored   []rules.ID    // the rules whose remarks nobody wants now
+	Standing  plan.Standing // what people have ordered
+	Tolerance time.Duration // how late a slot may be looked at first and count as seen to come; 0: five minutes
+	Seconds   bool          // schedules may have seconds, and evidence takes two: for tests of the whole
+	Keepers   int           // how many recipients key backups are encrypted for; 0: none are kept
+	Resend    bool          // send secrets that seem to be in place already
+	Now       time.Time
 }
 
 // Policy is the part of the file that limits what a pass may do.
@@ -86,9 +89,10 @@ func inOrder(a, b *resource.Object) int {
 // A decider gathers the steps of one plan.
 type decider struct {
 	Input
-	links links
-	plan  plan.Plan
-	open  []plan.Operation // of which the end is not known yet
+	links     links
+	plan      plan.Plan
+	schedules map[resource.Timing]*schedule.Schedule // see schedule
+	open      []plan.Operation                       // of which the end is not known yet
 
 	secondaryAt map[resource.Pos]bool // see secondaries
 }
@@ -112,6 +116,7 @@ func (d *decider) object(want *resource.Object) {
 	default:
 		d.hazards(want, have)
 		d.update(want, have, nil)
+		d.scheduled(want, have)
 		d.act(want, have)
 		d.enable(want, have)
 		if i := want.Kind.Children(); i >= 0 && want.Values[i].IsSet() {
@@ -278,7 +283,7 @@ func (d *decider) update(want, have, parent *resource.Object) {
 	body := map[string]any{}
 	for i := range want.Kind.Fields {
 		f, w, h := &want.Kind.Fields[i], want.Values[i], have.Values[i]
-		if !w.IsSet() || f.Type == resource.Children || f.Via != "" || f.Flags&(resource.Switch|resource.Modifier) != 0 || !d.differs(&s, want, have, i) {
+		if !w.IsSet() || f.Type == resource.Children || f.Type == resource.Timed || f.Via != "" || f.Flags&(resource.Switch|resource.Modifier) != 0 || !d.differs(&s, want, have, i) {
 			continue
 		}
 		switch {

@@ -25,6 +25,7 @@ type Remembered struct {
 	Nodes   []string          // UUIDs of the nodes that were there when the object was last given to all of them
 	Owed    bool              // a backup is to be taken: the object has changed since the last one
 	Backup  Backup            // the newest backup that was taken
+	Slots   map[string]Slots  // by action: what became of the slots of its schedule
 }
 
 // A Backup is one text of a cluster that was saved, encrypted.

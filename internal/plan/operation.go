@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kmagent/internal/resource"
+	"kmagent/internal/schedule"
 )
 
 // An Operation is a step that set out. It is remembered before its first request leaves, and
@@ -23,6 +24,9 @@ type Operation struct {
 	Repeat  resource.Repeat   // what may be done when its answer is lost
 	Nodes   []string          // UUIDs of the nodes that it gives the object to
 	Backup  bool              // a backup is owed from now on
+	Slot    schedule.Slot     // of the schedule that it is for; the zero Slot if it is for none
+	Timed   bool              // it is one of those that may be scheduled, whoever asked for it
+	Before  []string          // of a rekey: the ids of the keys that it replaces
 	Plan    string            // id of the plan that it is of; empty if the plan had none
 	At      time.Time         // when it set out
 	Job     string            // UUID of the job that the cluster took it on as; empty: none that we know
@@ -66,6 +70,9 @@ func (l *Ledger) Begin(o Operation) {
 			l.remember(a, func(m *Remembered) { m.Created, m.Secrets, m.Adopted, m.Refused = true, nil, nil, "" })
 		}
 	}
+	if o.Timed {
+		l.beginSlot(o)
+	}
 	l.remember(o.Addr, func(m *Remembered) {
 		*m = m.WithIntent(o.Wishes, o.At)
 		m.Owed = m.Owed || o.Backup
@@ -89,9 +96,14 @@ func (l *Ledger) End(id string, e End) {
 	}
 	o := l.Open[i]
 	l.Open = slices.Delete(slices.Clone(l.Open), i, i+1)
+	if o.Timed {
+		l.endSlot(o, e)
+	}
 	switch {
 	case e.Outcome == Applied && o.Op == Delete:
-		l.remember(o.Addr, func(m *Remembered) { *m = Remembered{Sent: m.WithSent(o.Wishes, o.At).Sent, Backup: m.Backup} })
+		l.remember(o.Addr, func(m *Remembered) {
+			*m = Remembered{Sent: m.WithSent(o.Wishes, o.At).Sent, Backup: m.Backup, Slots: m.Slots}
+		})
 	case e.Outcome == Applied:
 		l.remember(o.Addr, func(m *Remembered) { m.applied(o, e) })
 	case resource.WrongSecret(e.Code):

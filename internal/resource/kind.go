@@ -66,6 +66,7 @@ type Action struct {
 	Body   []Part // what makes its body
 	Due    Due    // when it is taken
 	Repeat Repeat // what may be done when its answer is lost
+	Again  bool   // of an OnDifference: it makes something new of equal values, too
 	Doc    string // one line of the manual
 }
 
@@ -159,6 +160,7 @@ type Field struct {
 	As         string                       // of a secret: the field of which this is a former value; their digests are comparable
 	Needs      string                       // of a boolean: a field that the file must have for this one to be turned on
 	Via        string                       // the action that changes what PATCH cannot
+	Runs       string                       // of a Timed: the action that is taken
 	WayOut     string                       // what to do about a difference that nothing can change in place
 	Doc        string
 }
@@ -183,6 +185,7 @@ const (
 	NodeStates            // per node, whether it reaches the object: available, not_responding or unknown
 	Reachability          // whether a service is reachable, with a code and a message
 	NodeReachability      // the same for each node
+	Timed                 // when an action is taken by itself; ONTAP does not know the field
 )
 
 // Flags says how a field may be used.
@@ -209,8 +212,8 @@ const (
 // Has says whether all of want are set.
 func (f Flags) Has(want Flags) bool { return f&want == want }
 
-// ReadOnly says whether no request may carry the field.
-func (f *Field) ReadOnly() bool { return f.Flags&(Create|Patch|Switch) == 0 }
+// ReadOnly says whether neither a request may carry the field nor the file have it.
+func (f *Field) ReadOnly() bool { return f.Flags&(Create|Patch|Switch) == 0 && f.Type != Timed }
 
 // Key is the field's last word, as the file may write it inside a nested mapping.
 func (f *Field) Key() string { return f.Name[strings.LastIndexByte(f.Name, '.')+1:] }
