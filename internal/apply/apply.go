@@ -187,7 +187,7 @@ func (r *run) try(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 
 // operation is a step as it is remembered before its first request leaves.
 func operation(s *plan.Step, digests []map[string]string, begun time.Time) plan.Operation {
-	o := plan.Operation{Op: s.Op, Action: s.Action, Addr: s.Addr, Brings: s.Brings, Wishes: s.Wishes, Repeat: s.Repeat,
+	o := plan.Operation{Op: s.Op, Action: s.Action, Addr: s.Addr, Beside: s.Beside, Brings: s.Brings, Wishes: s.Wishes, Repeat: s.Repeat,
 		Nodes: s.Nodes, Backup: s.Backup, At: begun}
 	if len(s.Requests) > 0 {
 		path, _, _ := strings.Cut(s.Requests[0].Path, "?")

@@ -38,8 +38,7 @@ type Policy struct {
 // Compute returns the plan that makes Have like Want. It never deletes what the file only
 // leaves out, and it never replaces an object to change a field of it.
 func Compute(in Input) plan.Plan {
-	d := &decider{Input: in, links: links{all: in.Have.Links}, plan: plan.Plan{
-		Cluster: in.Cluster, UUID: in.Have.UUID, Release: in.Have.Version.String(), Observed: in.Have.At}}
+	d := newDecider(in)
 	d.settle()
 	want := slices.Clone(in.Want)
 	slices.SortFunc(want, inOrder)
@@ -91,6 +90,11 @@ type decider struct {
 	open  []plan.Operation // of which the end is not known yet
 
 	secondaryAt map[resource.Pos]bool // see secondaries
+}
+
+func newDecider(in Input) *decider {
+	return &decider{Input: in, links: links{all: in.Have.Links}, plan: plan.Plan{
+		Cluster: in.Cluster, UUID: in.Have.UUID, Release: in.Have.Version.String(), Observed: in.Have.At}}
 }
 
 func (d *decider) add(s plan.Step) { d.plan.Steps = append(d.plan.Steps, s) }

@@ -12,6 +12,7 @@ type Ledger struct {
 	UUID    string // of the cluster, pinned on first contact
 	Objects map[resource.Addr]Remembered
 	Open    []Operation // set out, and no end is known; oldest first
+	Jobs    []string    // UUIDs of the newest jobs that are known to be of an operation; oldest first
 }
 
 // Remembered is what is known of one object beyond its configuration.

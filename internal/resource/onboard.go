@@ -18,7 +18,7 @@ var Onboard = &Kind{
 		Name: "synchronize", Since: Version{9, 7, 0}, Due: OnNewNode,
 		Body: []Part{{Field: "onboard.passphrase", As: Proof}, {As: "onboard.synchronize", Const: Bool(true)}},
 		Doc:  "Gives the keys to nodes that came to the cluster after it was set up, or synchronized last.",
-	}},
+	}, migrate()},
 	Fields: []Field{
 		{Name: "onboard.passphrase", Type: Secret, Flags: Required | Create | Patch | ASCII | Counted, Min: 32, Max: 256,
 			Doc: "A reference to the passphrase, 32 to 256 ASCII characters (65536920), 64 or more in Common Criteria mode. A changed one is sent together with existing_passphrase."},
