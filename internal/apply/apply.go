@@ -174,7 +174,7 @@ func (r *run) try(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 	ctx, cancel := inFlight(ctx)
 	defer cancel()
 	end := r.send(ctx, s, id, parent, bodies)
-	if end.Outcome == plan.Applied {
+	if end.Outcome == plan.Applied || resource.Partly(end.Code) {
 		end.Secrets = all(digests)
 	}
 	end.At = time.Now()
@@ -249,6 +249,7 @@ func (e end) failed(s *plan.Step, i int) end {
 	switch {
 	case errors.Is(e.err, ontap.ErrJobRunning):
 		e.Outcome, e.err = plan.Running, nil
+	case resource.Partly(e.Code): // whatever its HTTP status: it says what became of it
 	case errors.Is(e.err, ontap.ErrOutcomeUnknown):
 		e.Outcome = plan.Unknown
 	case i > 0:

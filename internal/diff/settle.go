@@ -51,7 +51,11 @@ func (d *decider) verdict(o *plan.Operation) (e plan.End, ok bool) {
 	if j, known := d.jobOf(o); known {
 		switch {
 		case j.Failed():
-			return plan.End{Outcome: plan.Failed, Code: j.Code, Why: "its job failed", Job: j.UUID}, true
+			e := plan.End{Outcome: plan.Failed, Code: j.Code, Why: "its job failed", Job: j.UUID}
+			if resource.Partly(j.Code) {
+				e.Secrets = o.Offered
+			}
+			return e, true
 		case !j.Succeeded():
 			return plan.End{}, false
 		case o.Op == plan.Act || o.Op == plan.Update:

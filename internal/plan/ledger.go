@@ -23,10 +23,13 @@ type Remembered struct {
 	Adopted map[string]bool   // by field: the digest is of a secret that was in place before us
 	Refused string            // digest of a secret that ONTAP said is wrong, where it counts how often
 	Sent    []Sent            // what was sent within [FlapWindow], oldest first
-	Nodes   []string          // UUIDs of the nodes that were there when the object was last given to all of them
+	Nodes   []string          // UUIDs of the nodes that were there when the object was last given to all of them; [NoNode]: it is not known which have it
 	Owed    bool              // a backup is to be taken: the object has changed since the last one
 	Backup  Backup            // the newest backup that was taken
 }
+
+// NoNode stands in the place of nodes while it is known that some lack the object, and not which.
+const NoNode = "-"
 
 // A Backup is one text of a cluster that was saved, encrypted.
 type Backup struct {

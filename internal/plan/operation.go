@@ -114,6 +114,9 @@ func (l *Ledger) End(id string, e End) {
 		l.remember(o.Addr, func(m *Remembered) { *m = Remembered{Sent: m.WithSent(o.Wishes, o.At).Sent, Backup: m.Backup} })
 	case e.Outcome == Applied:
 		l.remember(o.Addr, func(m *Remembered) { m.applied(o, e) })
+	case resource.Partly(e.Code):
+		o.Nodes = []string{NoNode}
+		l.remember(o.Addr, func(m *Remembered) { m.applied(o, e) })
 	case resource.WrongSecret(e.Code):
 		l.remember(o.Addr, func(m *Remembered) { m.refuse(o.proof()) })
 	}

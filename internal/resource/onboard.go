@@ -40,3 +40,7 @@ const Proof = "onboard.existing_passphrase"
 // WrongSecret says whether an ONTAP error code means that a secret is not the one in use, which
 // ONTAP counts: in Common Criteria mode five in a day lock the command.
 func WrongSecret(code string) bool { return code == "65536139" }
+
+// Partly says whether an ONTAP error code means that a key manager was set up, or its passphrase
+// changed, and that some nodes did not follow: they are to be synchronized.
+func Partly(code string) bool { return code == "65536903" || code == "65536407" }
