@@ -44,13 +44,20 @@ type Keeper struct {
 
 // Keep saves what is at a path with a query such as fields=onboard.key_backup, and returns
 // what is known of it once it is durable. The digest is that of the text, so that a backup
-// can be told from the one before.
+// can be told from the one before. What could not be kept is not asked for.
 func (k *Keeper) Keep(ctx context.Context, path string) (plan.Backup, error) {
+	to, err := age.ParseRecipients(strings.NewReader(strings.Join(k.Recipients, "\n")))
+	if err != nil {
+		return plan.Backup{}, errors.New("key backup: backup.recipients are not age recipients")
+	}
+	if err := os.MkdirAll(k.Dir, 0o700); err != nil {
+		return plan.Backup{}, fmt.Errorf("key backup: %w", err)
+	}
 	text, err := k.fetch(ctx, path)
 	if err != nil {
 		return plan.Backup{}, err
 	}
-	sealed, err := k.seal(text)
+	sealed, err := seal(text, to)
 	if err != nil {
 		return plan.Backup{}, err
 	}
@@ -89,11 +96,7 @@ func (k *Keeper) fetch(ctx context.Context, path string) (secret.Value, error) {
 	return secret.New([]byte(text)), nil
 }
 
-func (k *Keeper) seal(text secret.Value) ([]byte, error) {
-	to, err := age.ParseRecipients(strings.NewReader(strings.Join(k.Recipients, "\n")))
-	if err != nil {
-		return nil, errors.New("key backup: backup.recipients are not age recipients")
-	}
+func seal(text secret.Value, to []age.Recipient) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := age.Encrypt(&out, to...)
 	if err == nil {
@@ -120,9 +123,6 @@ type note struct {
 }
 
 func (k *Keeper) write(at time.Time, sealed []byte, text string) (file string, err error) {
-	if err := os.MkdirAll(k.Dir, 0o700); err != nil {
-		return "", fmt.Errorf("key backup: %w", err)
-	}
 	base, err := k.free(at)
 	if err != nil {
 		return "", err

@@ -139,6 +139,9 @@ func TestKeepFails(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "TmV0QXBw") || !b.At.IsZero() {
 				t.Errorf("%+v, %v; want %q", b, err, c.want)
 			}
+			if c.tune != nil && len(c.asked) > 0 {
+				t.Error("it was asked for, and could not have been kept")
+			}
 			if files, _ := os.ReadDir(k.Dir); len(files) != 0 {
 				t.Errorf("left behind: %v", files)
 			}
