@@ -204,7 +204,9 @@ func (d *decider) create(want *resource.Object) {
 		s.Changes = append(s.Changes, plan.Change{Field: want.Kind.Fields[i].Name, New: resource.StrList(names)})
 		assign(body, want.Kind.Fields[i].Name, members)
 	}
-	modify(want, body, resource.Create)
+	for _, i := range modify(want, body, resource.Create) {
+		s.Changes = append(s.Changes, plan.Change{Field: want.Kind.Fields[i].Name, New: want.Values[i]})
+	}
 	s.Requests = []plan.Request{d.uncover(want, plan.Request{Method: "POST", Path: collection + d.inStore(&s, want), Body: body})}
 	own := collection + "/" + plan.ParentID
 	d.patchAfter(&s, want, own, later)
@@ -299,6 +301,10 @@ func (d *decider) update(want, have, parent *resource.Object) {
 				if d.secret(want, i).Err == nil {
 					d.prove(&s, want, i)
 				}
+				if want.Value(resource.Synchronize).Bool() {
+					d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: want.Addr, Source: want.Place(i), Rule: string(rules.KM060),
+						Text: "the MetroCluster partner keeps the old one until " + f.Name + " is changed there as well"})
+				}
 			}
 		default:
 			d.set(&s, want, i, h, w, body)
@@ -344,8 +350,9 @@ func standIn(want *resource.Object, name string) int {
 	return -1
 }
 
-// modify adds to the body of a request of that flag what says how it is to be carried out.
-func modify(want *resource.Object, body map[string]any, flag resource.Flags) {
+// modify adds to the body of a request of that flag what says how it is to be carried out, and
+// returns the fields that do.
+func modify(want *resource.Object, body map[string]any, flag resource.Flags) (added []int) {
 	for i := range want.Kind.Fields {
 		f := &want.Kind.Fields[i]
 		if !f.Flags.Has(resource.Modifier|flag) || !want.Values[i].IsSet() {
@@ -353,8 +360,10 @@ func modify(want *resource.Object, body map[string]any, flag resource.Flags) {
 		}
 		if j := standIn(want, f.With); j >= 0 && holds(body, want.Kind.Fields[j].Name) {
 			assign(body, f.Name, wire(f, want.Values[i]))
+			added = append(added, i)
 		}
 	}
+	return added
 }
 
 func (d *decider) immutable(want *resource.Object, i int, have resource.Value) {
