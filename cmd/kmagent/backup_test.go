@@ -57,9 +57,17 @@ func TestKeyBackup(t *testing.T) {
 	b.passphrase("okm", "three")
 	s := b.serve("--log-level", "debug", "--interval", "1s")
 	s.until("the backup is there", func() bool { return b.count() == 4 })
-	b.hunt.in("the metrics", s.get("/metrics"))
 	s.stop()
 	b.wants("the service has changed the passphrase", 1, 4)
+
+	// And it knows the time of the newest one when it has just started.
+	s = b.serve("--log-level", "debug", "--interval", "1h")
+	s.until("the time of the newest backup", func() bool {
+		return strings.Contains(s.get("/metrics"), `kmagent_key_backup_last_timestamp_seconds{cluster="a"} `)
+	})
+	b.hunt.in("the metrics", s.get("/metrics"))
+	s.stop()
+	b.wants("nothing was to be done", 0, 4)
 	if b.hunt.seen < 10_000 {
 		t.Errorf("only %d bytes were looked through", b.hunt.seen)
 	}

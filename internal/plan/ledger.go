@@ -15,6 +15,29 @@ type Ledger struct {
 	Jobs    []string    // UUIDs of the newest jobs that are known to be of an operation; oldest first
 }
 
+// A Memory is of a ledger what people should see.
+type Memory struct {
+	Open    int       // operations of which no end is known
+	Unknown int       // of those, the ones that the cluster is not known to work on
+	Backup  time.Time // of the newest key backup; zero if none is known
+}
+
+// Memory returns what people should see of it.
+func (l *Ledger) Memory() Memory {
+	m := Memory{Open: len(l.Open)}
+	for _, o := range l.Open {
+		if o.Job == "" {
+			m.Unknown++
+		}
+	}
+	for _, r := range l.Objects {
+		if r.Backup.At.After(m.Backup) {
+			m.Backup = r.Backup.At
+		}
+	}
+	return m
+}
+
 // Remembered is what is known of one object beyond its configuration.
 type Remembered struct {
 	ID      string            // ONTAP's, when it was last seen; empty once we deleted it
