@@ -162,6 +162,7 @@ func Migrate(in Input, svm string, own bool) plan.Plan {
 	d.holdNodes()
 	d.holdMixedReleases()
 	d.holdBusyStores()
+	d.holdSwitchover()
 	d.holdPaused()
 	d.holdUnsettled()
 	d.holdKeys()
