@@ -246,3 +246,9 @@ func (s *background) stop() {
 		s.t.Errorf("run: %v\n%s", err, s.said())
 	}
 }
+
+// jsonText is a text as JSON has it; what is no UTF-8 does not come through.
+func jsonText(s string) string {
+	text, _ := json.Marshal(s)
+	return string(text)
+}
