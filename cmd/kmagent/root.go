@@ -25,8 +25,8 @@ type common struct {
 }
 
 const long = `kmagent keeps the key managers of NetApp ONTAP clusters as one committed file says:
-external key managers (KMIP) with their key servers, Azure Key Vault, AWS KMS, Google
-Cloud KMS and Barbican.
+external key managers (KMIP) with their key servers, the onboard key manager, Azure Key
+Vault, AWS KMS, Google Cloud KMS and Barbican.
 
   kmagent validate -f desired.yaml   check the file, offline
   kmagent plan     -f desired.yaml   what would change (sends only GET)

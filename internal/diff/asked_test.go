@@ -145,7 +145,9 @@ func TestMigrate(t *testing.T) {
 		{"node down", func(in *diff.Input) { in.Have.Nodes[1].State = "down" }, plan.Nodes, "n2 is away", "65536968"},
 		{"node joins", func(in *diff.Input) { in.Have.Nodes[1].Member = false }, plan.Nodes, "n2 is away", "it would miss them"},
 		{"mixed releases", func(in *diff.Input) { in.Have.Nodes[1].Version = resource.Version{Generation: 9, Major: 17} }, plan.Nodes, "an upgrade is under way", ""},
-		{"switched over", func(in *diff.Input) { in.Have.Metro = resource.MetroCluster{Asked: true, State: "configured", Mode: "switchover"} }, plan.Nodes, "the MetroCluster is in the mode switchover", ""},
+		{"switched over", func(in *diff.Input) {
+			in.Have.Metro = resource.MetroCluster{Asked: true, State: "configured", Mode: "switchover"}
+		}, plan.Nodes, "the MetroCluster is in the mode switchover", ""},
 		{"key lacking at the source", func(in *diff.Input) { in.Have.Keys = held("km-0", "vs", "n2") }, plan.Keys, "n2 lacks 1 keys of this scope", "65537551"},
 		{"key lacking at the destination", func(in *diff.Input) {
 			in.Have.Keys.Keys = append(in.Have.Keys.Keys, held("km-1", "x", "n1").Keys...)
