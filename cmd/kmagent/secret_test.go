@@ -29,7 +29,7 @@ func secrets() map[string]string {
 		"azure":   "azure client secret" + long,
 		"p12":     "\x30\x82PKCS12\x00\xff\xfe" + long,
 		"aws":     "aws secret access key" + long,
-		"gcp": `{"type": "service_account", "private_key_id": "the canary's own key id",` + "\n" +
+		"gcp": `{"type": "service_account", "client_email": "kms@example.net", "private_key_id": "the canary's own key id",` + "\n" +
 			` "private_key": "-----BEGIN CANARY-----\nc2luZ3MgaW4gdGhlIG1pbmUgYW5kIG5vd2hlcmUgZWxzZQ\n-----END CANARY-----\n"}`,
 		"barbican": "barbican credential" + long,
 		"proxy":    "proxy password" + long,
@@ -67,8 +67,11 @@ func TestNoSecretAnywhere(t *testing.T) {
 	c.plant(h, map[string]string{"okm": planted["okm-new"]})
 	planted["okm"] = planted["okm-new"]
 	h.faults(c, planted)
-	for _, args := range [][]string{{"plan"}, {"apply", "--yes"}, {"apply", "--yes", "--wait", "3s"}, {"operations"}, {"operations", "-o", "json"}} {
+	for _, args := range [][]string{{"plan", "--out", "saved.plan"}, {"apply", "saved.plan"}, {"apply", "--yes", "--wait", "3s"}, {"operations"}, {"operations", "-o", "json"}} {
 		h.run(c, args...)
+	}
+	if _, err := os.Stat(filepath.Join(c.dir, "saved.plan")); err != nil {
+		t.Error("no plan was kept, to be looked through")
 	}
 	h.clear(c)
 	s := c.serve("--log-level", "debug", "--interval", "1s")
@@ -79,8 +82,11 @@ func TestNoSecretAnywhere(t *testing.T) {
 	h.faults(c, planted)
 	s.cmd.Process.Signal(syscall.SIGHUP)
 	s.until("the service sends", func() bool { return strings.Contains(s.said(), "event=op.") })
-	for _, path := range []string{"/metrics", "/livez", "/readyz", "/"} {
+	for _, path := range []string{"/metrics", "/livez", "/readyz", "/", "/api/v1/status"} {
 		h.in("GET "+path, s.get(path))
+	}
+	for _, args := range [][]string{{"status"}, {"status", "-o", "json"}} {
+		h.run(c, append(args, "--web.address", s.address)...)
 	}
 	h.clear(c)
 	s.stop()
