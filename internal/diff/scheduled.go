@@ -111,7 +111,7 @@ func (d *decider) turnStep(want, have *resource.Object, action string) (s plan.S
 		d.block(&s, s.Source, plan.Held, plan.Order, "it is rekeyed once it is in use")
 	}
 	if a.Name == rekeyInternal {
-		s.Before = d.keysOf(have.ID, svmKey)
+		s.Before = d.keyIDs(have.ID, svmKey)
 	}
 	s.Requests = []plan.Request{d.request(want, have, a)}
 	return s, true
@@ -123,9 +123,9 @@ const (
 	svmKey        = "svm_kek"
 )
 
-// keysOf lists the ids of the keys of a type that a key store holds, in order; nil if they were
+// keyIDs lists the ids of the keys of a type that a key store holds, in order; nil if they were
 // not read.
-func (d *decider) keysOf(store, keyType string) []string {
+func (d *decider) keyIDs(store, keyType string) []string {
 	if d.Have.Keys == nil || d.Have.Keys.Err != "" {
 		return nil
 	}
