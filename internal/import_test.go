@@ -36,6 +36,9 @@ var rules = []rule{
 	{pkg: "internal/resource", not: []string{"os", "log/slog"}, direct: true, why: "a table reads nothing and tells nobody"},
 	{pkg: "internal/resource", not: []string{"ours"}, but: []string{"internal/secret", "internal/schedule"}, why: "the words that everything else is said in depend on nothing but those for secrets and for schedules"},
 
+	{pkg: "internal/schedule", not: []string{"ours", "net", "os/exec"}, why: "when something is due follows from a line, a zone and a time alone"},
+	{pkg: "internal/schedule", not: []string{"os", "log/slog"}, direct: true, why: "a decision about slots reads nothing and tells nobody"},
+
 	{pkg: "internal/desired", not: []string{"net/http", "kmagent/internal/ontap", "kmagent/internal/diff"}, why: "whether a file is right does not depend on a cluster"},
 
 	{pkg: "internal/plan", not: []string{"kmagent/internal/desired", "kmagent/internal/diff", "kmagent/internal/apply", "kmagent/internal/ontap"}, why: "a plan is data: it does not know who made it, or who carries it out"},

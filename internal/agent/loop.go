@@ -69,6 +69,7 @@ type Loop struct {
 	// come; 0 is five minutes. Seconds lets schedules have seconds, for tests of the whole.
 	Tolerance time.Duration
 	Seconds   bool
+	Rekeys    *Rekeys // bounds those of all clusters; may be nil
 	// Decide decides in place of [diff.Compute]: for what somebody asks for and no file implies.
 	// Its error is why there is no plan; may be nil.
 	Decide func(diff.Input) (plan.Plan, error)
@@ -228,26 +229,17 @@ func (l *Loop) withJobs(ctx context.Context, have *resource.Cluster) (*resource.
 	with := *have
 	with.Jobs = jobs
 	if stores := rekeyedStores(l.known(have).Open, have); len(stores) > 0 {
-		with.Keys = l.Edges.Reader.Keys(ctx, have, stores)
+		with.Rekeyed = l.Edges.Reader.Keys(ctx, have, stores)
 	}
 	return &with, nil
 }
 
-// rekeyedStores lists the UUIDs of key stores of whose rekey only their keys are evidence, and of
-// the cluster's own, whose keys decide about others.
+// rekeyedStores lists the UUIDs of key stores of whose rekey only their keys are evidence.
 func rekeyedStores(open []plan.Operation, have *resource.Cluster) []string {
 	var out []string
 	for _, o := range open {
 		if store := have.Find(o.Addr); store != nil && o.Before != nil {
 			out = append(out, store.ID)
-		}
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	for a, o := range have.Objects {
-		if a.SVM == "" && o.Kind.Type != "" {
-			out = append(out, o.ID)
 		}
 	}
 	return out
@@ -299,7 +291,7 @@ func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) (p 
 		Have:      have,
 		Ledger:    l.known(have),
 		Secrets:   l.Edges.Actor.Digests(ctx, l.Spec.Objects),
-		Policy:    diff.Policy{MaxDeletes: l.Spec.Policy.MaxDeletes, MinReachable: l.Spec.Policy.MinReachableServers},
+		Policy:    diff.Policy{MaxDeletes: l.Spec.Policy.MaxDeletes, MinReachable: l.Spec.Policy.MinReachableServers, MaxRekeys: l.Spec.Policy.MaxRekeys},
 		Ignored:   l.Spec.Ignored(now),
 		Standing:  standing,
 		Tolerance: l.Tolerance, Seconds: l.Seconds,
@@ -333,7 +325,9 @@ func (l *Loop) Act(ctx context.Context, p *Pass) {
 	if p.Err = l.remember(p); p.Err != nil || p.Plan.Counts().Ready() == 0 {
 		return
 	}
+	l.Rekeys.admit(&p.Plan, l.ledger().Open)
 	rep := l.Edges.Actor.Run(ctx, &p.Plan)
+	l.Rekeys.done(p.Cluster, l.ledger().Open)
 	p.Report = &rep
 	if err := l.Edges.Memory.See(created(&rep), time.Now()); err != nil {
 		p.Err = &MemoryError{err}

@@ -238,7 +238,12 @@ func (d *decoder) host(p place) (string, bool) {
 }
 
 func (d *decoder) policy(p place, policy *Policy) {
-	keys, _ := d.keys(p, "max_deletes", "min_reachable_servers")
+	keys, _ := d.keys(p, "max_concurrent_rekeys", "max_deletes", "min_reachable_servers")
+	if v, ok := keys["max_concurrent_rekeys"]; ok {
+		if n, ok := d.integer(v, 1, 100); ok {
+			policy.MaxRekeys = int(n)
+		}
+	}
 	if v, ok := keys["max_deletes"]; ok {
 		if n, ok := d.integer(v, 0, 1000); ok {
 			policy.MaxDeletes = int(n)

@@ -111,6 +111,7 @@ func (m Mode) String() string {
 // Policy bounds what a pass may take away.
 type Policy struct {
 	MaxDeletes          int // deletions in one pass; 1 unless the file says otherwise, 0 for none
+	MaxRekeys           int // that may run at a time in the cluster; 0: 1
 	MinReachableServers int // key servers that must stay reachable; 0: two of a list of two or more, else one
 }
 

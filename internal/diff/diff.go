@@ -34,6 +34,7 @@ type Input struct {
 
 // Policy is the part of the file that limits what a pass may do.
 type Policy struct {
+	MaxRekeys    int // that may run at a time; 0: 1
 	MaxDeletes   int // removals in one pass
 	MinReachable int // servers that must stay; 0: two of a list of two or more, else one
 }
@@ -66,6 +67,7 @@ func Compute(in Input) plan.Plan {
 	d.holdRekeys()
 	d.limitDeletes()
 	d.holdKeys()
+	d.limitRekeys()
 	d.dropOrphans()
 	d.cite()
 	d.bind()
@@ -121,6 +123,7 @@ func (d *decider) object(want *resource.Object) {
 		d.hazards(want, have)
 		d.update(want, have, nil)
 		d.scheduled(want, have)
+		d.askedFor(want, have)
 		d.act(want, have)
 		d.enable(want, have)
 		if i := want.Kind.Children(); i >= 0 && want.Values[i].IsSet() {

@@ -124,7 +124,7 @@ func (d *decider) rekeyed(o *plan.Operation, have *resource.Object) (e plan.End,
 	if have == nil || o.Before == nil || d.Now.Sub(o.At) < d.settled() {
 		return plan.End{}, false
 	}
-	now := d.keyIDs(have.ID, svmKey)
+	now := keyIDs(d.Have.Rekeyed, have.ID, svmKey)
 	switch {
 	case now == nil || d.busy(o.Addr.SVM):
 		return plan.End{}, false

@@ -127,7 +127,10 @@ func auth() *schema {
 func policy() *schema {
 	deletes := integer("Deletions in one pass over a cluster; 0 for none.", 0, 1000)
 	deletes.Default = 1
+	rekeys := integer("Rekeys that may run at a time in a cluster.", 1, 100)
+	rekeys.Default = 1
 	return object("", map[string]*schema{
+		"max_concurrent_rekeys": rekeys,
 		"max_deletes":           deletes,
 		"min_reachable_servers": integer("Key servers that must stay available on every node; without it, two of a list of two or more, else one.", 1, 100),
 	})

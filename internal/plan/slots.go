@@ -12,16 +12,16 @@ import (
 // Slots is what is remembered of one scheduled action of one object. The zero Slots is first
 // contact.
 type Slots struct {
-	Line  string         // of the schedule that the rest is about: of another one nothing is known
-	State schedule.State // which slots have been dealt with
+	Line  string         `json:"schedule,omitempty"` // of the schedule that the rest is about: of another one nothing is known
+	State schedule.State `json:"state"`              // which slots have been dealt with
 	// How often a slot began the action, or did not, and why.
-	Fired   int
-	Missed  int
-	Skipped int
-	Ended   time.Time // when the action last came to an end that is known, on schedule or by hand
-	Outcome string    // what that was
+	Fired   int       `json:"fired,omitempty"`
+	Missed  int       `json:"missed,omitempty"`
+	Skipped int       `json:"skipped,omitempty"`
+	Ended   time.Time `json:"ended,omitzero"`    // when the action last came to an end that is known, on schedule or by hand
+	Outcome string    `json:"outcome,omitempty"` // what that was
 	// Succeeded is when the action last did what it was to do; zero: never, as far as is known.
-	Succeeded time.Time
+	Succeeded time.Time `json:"succeeded,omitzero"`
 }
 
 // A SlotNote is what a look makes of the schedule of one action: slots that will not begin it,
@@ -39,6 +39,7 @@ type Turn struct {
 	Addr   resource.Addr
 	Source resource.Pos
 	Action string
+	Back   bool          // the clock is before what is on record: nothing is decided until it is not
 	Due    bool          // its slot has come, and its step is in the plan
 	Next   schedule.Turn // the slot that is due, or comes next; the zero Turn if there is none
 	Timing resource.Timing
@@ -49,6 +50,8 @@ type Turn struct {
 func (t *Turn) Text() string {
 	s := fmt.Sprintf("%s %s", Safe(t.Addr.String()), t.Action)
 	switch {
+	case t.Back:
+		s += ": the clock is before what is on record: nothing is due until it has caught up, or is set right"
 	case t.Due:
 		s += fmt.Sprintf(": its slot of %s %s has come, until %s", t.Next.Local, t.Next.Zone, t.local(t.Next.End))
 	case t.Next.IsZero():

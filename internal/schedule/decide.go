@@ -5,10 +5,10 @@ import "time"
 // A State is what must be remembered of the schedule of one action of one object. The zero
 // State is first contact, or a state that was lost: no slot counts that has come by then.
 type State struct {
-	Baseline  time.Time // slots at or before it never count: first contact, or a change of [Schedule.String]
-	Last      Slot      // the newest one on record; all before it are
-	LastStart time.Time // when the action last began, on schedule or by hand
-	Seen      Slot      // one that came in time, as far as anybody looked, and waits
+	Baseline  time.Time `json:"baseline,omitzero"` // slots at or before it never count: first contact, or a change of [Schedule.String]
+	Last      Slot      `json:"last,omitzero"`     // the newest one on record; all before it are
+	LastStart time.Time `json:"began,omitzero"`    // when the action last began, on schedule or by hand
+	Seen      Slot      `json:"seen,omitzero"`     // one that came in time, as far as anybody looked, and waits
 }
 
 // Fired returns the state once the action of a slot sets out at that time: fired is what is on
@@ -46,8 +46,8 @@ type Turn struct {
 // A Record is what became of a slot whose action did not begin.
 type Record struct {
 	Slot
-	Outcome Outcome
-	Reason  Reason
+	Outcome Outcome `json:"outcome"`
+	Reason  Reason  `json:"reason"`
 }
 
 // Outcome is what became of a slot; a closed set, fit for a label.
@@ -75,6 +75,7 @@ const (
 	Overlap    Reason = "overlap"      // an action of the object was under way
 	TooSoon    Reason = "min_interval" // the action had begun less than min_interval before
 	Gap        Reason = "gap"          // clocks went forward over it, to the next slot
+	Unchanged  Reason = "unchanged"    // no Decision gives it: whoever was to begin the action found nothing to do
 )
 
 var reasons = map[Reason]string{
@@ -84,6 +85,7 @@ var reasons = map[Reason]string{
 	Superseded: "nobody saw it come before the next slot did",
 	Overlap:    "an action of the same object was under way",
 	TooSoon:    "the action had begun less than min_interval before",
+	Unchanged:  "what it would change is as the file says",
 	Gap:        "clocks went forward over it, and it fell together with the next slot",
 }
 
