@@ -43,6 +43,9 @@ var rules = []rule{
 	{pkg: "internal/diff", not: []string{"net", "net/http", "github.com/prometheus/...", "kmagent/internal/ontap", "kmagent/internal/apply", "kmagent/internal/live"}, why: "a decision must be repeatable without a cluster"},
 	{pkg: "internal/diff", not: []string{"os", "log/slog"}, direct: true, why: "a decision reads nothing and tells nobody: it returns a plan"},
 
+	{pkg: "internal/schedule", not: []string{"ours", "net"}, why: "when something may begin does not depend on what it is"},
+	{pkg: "internal/schedule", not: []string{"os", "log/slog"}, direct: true, why: "a decision reads nothing and tells nobody: it returns what is due"},
+
 	{pkg: "internal/backup", not: []string{"ours", "net/http"}, but: []string{"internal/plan", "internal/resource", "internal/secret"}, why: "what saves a backup knows neither the cluster's kinds nor how it is reached"},
 
 	{pkg: "internal/live", not: []string{"kmagent/internal/ontap", "kmagent/internal/apply", "kmagent/internal/diff", "kmagent/internal/desired"}, why: "what reads a cluster holds nothing that writes"},
@@ -170,6 +173,9 @@ var bans = []ban{
 	{"time", "Now", "internal/diff", "a decision is given its time"},
 	{"time", "Since", "internal/diff", "a decision is given its time"},
 	{"time", "Until", "internal/diff", "a decision is given its time"},
+	{"time", "Now", "internal/schedule", "a decision is given its time"},
+	{"time", "Since", "internal/schedule", "a decision is given its time"},
+	{"time", "Until", "internal/schedule", "a decision is given its time"},
 }
 
 func TestBans(t *testing.T) {
