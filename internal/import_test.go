@@ -180,6 +180,9 @@ var bans = []ban{
 	{"time", "Now", "internal/status", "every age counts from the time of the report"},
 	{"time", "Since", "internal/status", "every age counts from the time of the report"},
 	{"time", "Until", "internal/status", "every age counts from the time of the report"},
+	{"time", "Now", "internal/schedule", "a decision is given its time"},
+	{"time", "Since", "internal/schedule", "a decision is given its time"},
+	{"time", "Until", "internal/schedule", "a decision is given its time"},
 }
 
 func TestBans(t *testing.T) {

@@ -118,10 +118,7 @@ func (s *Schedule) Decide(in Input) Decision {
 	from := s.settled(in.State)
 	if in.Now.Before(in.State.Baseline) || in.Now.Before(in.State.Last.At) || in.Now.Before(in.State.LastStart) {
 		d.Back = true
-		if now := s.reached(in.Now); now.After(from) {
-			from = now
-		}
-		d.Next = s.turn(s.slot(s.after(from)), in)
+		d.Next = s.turn(s.slot(s.after(later(from, s.reached(in.Now)))), in)
 		return d
 	}
 	var come []Slot
@@ -166,10 +163,14 @@ func (s *Schedule) settled(st State) time.Time {
 	if st.Baseline.Before(st.Last.At) {
 		return last
 	}
-	if base := s.reached(st.Baseline); base.After(last) {
-		return base
+	return later(last, s.reached(st.Baseline))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	return last
+	return b
 }
 
 // turn is when the action of a slot may begin.
