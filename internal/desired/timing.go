@@ -66,7 +66,7 @@ func (d *decoder) unfollowable(p place, keys map[string]place, err error) {
 		if !ok {
 			at = p.in(f.Field, p.node)
 		}
-		if f.Field == "min_interval" {
+		if f.Near {
 			d.breaks(rules.KM052, at, "%s", f.Remedy)
 		} else {
 			d.wrong(at, "%s", f.Remedy)

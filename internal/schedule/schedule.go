@@ -58,7 +58,10 @@ const (
 )
 
 // A Fault is what is wrong with a field of a Spec, and what to write instead, in one line.
-type Fault struct{ Field, Remedy string }
+type Fault struct {
+	Field, Remedy string
+	Near          bool // it is that two slots are nearer to each other than MinInterval
+}
 
 // Error returns the line.
 func (f *Fault) Error() string { return f.Field + ": " + f.Remedy }
@@ -85,7 +88,7 @@ func (f Faults) Unwrap() []error {
 }
 
 func (f *Faults) add(field, format string, args ...any) {
-	*f = append(*f, &Fault{field, fmt.Sprintf(format, args...)})
+	*f = append(*f, &Fault{Field: field, Remedy: fmt.Sprintf(format, args...)})
 }
 
 // A Schedule is a Spec that can be followed. It is never changed, and may be used by many.
@@ -196,6 +199,7 @@ func (s *Schedule) parseDistances(faults *Faults) {
 	if near < s.spec.MinInterval {
 		faults.add("schedule", "%s are %s apart, nearer than min_interval %s; write fewer slots, or a min_interval of %s or less",
 			between, short(near), short(s.spec.MinInterval), short(near))
+		(*faults)[len(*faults)-1].Near = true
 	}
 	if s.spec.Jitter > 0 && s.spec.Jitter >= near {
 		faults.add("jitter", "%s is not shorter than the %s between %s; write less", short(s.spec.Jitter), short(near), between)
