@@ -18,6 +18,12 @@ type Slots struct {
 	Fired   int
 	Missed  int
 	Skipped int
+	// What came of the action, on schedule or by hand, and how often its answer was lost: what
+	// became of it then counts as well, once that is known.
+	Done    int `json:",omitempty"`
+	Failed  int `json:",omitempty"`
+	Unknown int `json:",omitempty"`
+
 	Ended   time.Time // when the action last came to an end that is known, on schedule or by hand
 	Outcome string    // what that was
 	// Succeeded is when the action last did what it was to do; zero: never, as far as is known.
@@ -111,10 +117,19 @@ func (l *Ledger) beginSlot(o Operation) {
 func (l *Ledger) endSlot(o Operation, e End) {
 	l.changeSlots(o.Addr, o.Action, func(s *Slots) {
 		s.Ended, s.Outcome = e.At, e.Outcome.String()
-		if e.Outcome == Applied {
+		switch e.Outcome {
+		case Applied:
 			s.Succeeded = e.At
+			s.Done++
+		case Failed:
+			s.Failed++
 		}
 	})
+}
+
+// loseSlot notes that the answer to a scheduled action was lost.
+func (l *Ledger) loseSlot(o Operation) {
+	l.changeSlots(o.Addr, o.Action, func(s *Slots) { s.Unknown++ })
 }
 
 func (l *Ledger) changeSlots(a resource.Addr, action string, f func(*Slots)) {
