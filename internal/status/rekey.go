@@ -95,7 +95,7 @@ func (s *Schedule) line(now time.Time) string {
 	case s.Due:
 		out += "its slot has come, until " + s.Until.Format(time.RFC3339)
 	case s.Next.IsZero():
-		out += "no slot is known"
+		out += "its next slot is not known"
 	default:
 		out += fmt.Sprintf("next at %s, in %s", s.Next.Format(time.RFC3339), span(s.Next.Sub(now)))
 	}
