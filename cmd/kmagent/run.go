@@ -306,7 +306,7 @@ func (d *service) passed(p agent.Pass) {
 	}
 	if p.Ledger != nil {
 		known := p.Ledger.Memory()
-		m.Memory = &known
+		m.Memory, m.Ledger = &known, p.Ledger
 	}
 	d.metrics.Pass(p.Cluster, m)
 	d.board.pass(p.Cluster, m.Result)

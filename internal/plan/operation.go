@@ -105,15 +105,18 @@ func (l *Ledger) owns(job string) {
 
 // End notes what came of an operation. One whose outcome is not known stays open.
 func (l *Ledger) End(id string, e End) {
-	if e.Outcome == Unknown || e.Outcome == Running {
-		l.change(id, func(o *Operation) { o.Lost = true })
-		return
-	}
 	i := slices.IndexFunc(l.Open, func(o Operation) bool { return o.ID == id })
 	if i < 0 {
 		return
 	}
 	o := l.Open[i]
+	if e.Outcome == Unknown || e.Outcome == Running {
+		l.change(id, func(o *Operation) { o.Lost = true })
+		if e.Outcome == Unknown && o.Timed && !o.Lost {
+			l.loseSlot(o)
+		}
+		return
+	}
 	l.owns(e.Job)
 	l.Open = slices.Delete(slices.Clone(l.Open), i, i+1)
 	if o.Timed {

@@ -15,9 +15,15 @@ type Slots struct {
 	Line  string         `json:"schedule,omitempty"` // of the schedule that the rest is about: of another one nothing is known
 	State schedule.State `json:"state"`              // which slots have been dealt with
 	// How often a slot began the action, or did not, and why.
-	Fired   int       `json:"fired,omitempty"`
-	Missed  int       `json:"missed,omitempty"`
-	Skipped int       `json:"skipped,omitempty"`
+	Fired   int `json:"fired,omitempty"`
+	Missed  int `json:"missed,omitempty"`
+	Skipped int `json:"skipped,omitempty"`
+	// What came of the action, on schedule or by hand, and how often its answer was lost: what
+	// became of it then counts as well, once that is known.
+	Done    int `json:"done,omitempty"`
+	Failed  int `json:"failed,omitempty"`
+	Unknown int `json:"unknown,omitempty"`
+
 	Ended   time.Time `json:"ended,omitzero"`    // when the action last came to an end that is known, on schedule or by hand
 	Outcome string    `json:"outcome,omitempty"` // what that was
 	// Succeeded is when the action last did what it was to do; zero: never, as far as is known.
@@ -114,10 +120,19 @@ func (l *Ledger) beginSlot(o Operation) {
 func (l *Ledger) endSlot(o Operation, e End) {
 	l.changeSlots(o.Addr, o.Action, func(s *Slots) {
 		s.Ended, s.Outcome = e.At, e.Outcome.String()
-		if e.Outcome == Applied {
+		switch e.Outcome {
+		case Applied:
 			s.Succeeded = e.At
+			s.Done++
+		case Failed:
+			s.Failed++
 		}
 	})
+}
+
+// loseSlot notes that the answer to a scheduled action was lost.
+func (l *Ledger) loseSlot(o Operation) {
+	l.changeSlots(o.Addr, o.Action, func(s *Slots) { s.Unknown++ })
 }
 
 func (l *Ledger) changeSlots(a resource.Addr, action string, f func(*Slots)) {
