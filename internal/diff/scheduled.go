@@ -15,7 +15,8 @@ import (
 // seen to come.
 const defaultTolerance = 5 * time.Minute
 
-// unchanged is why a slot of an action that changes fields is skipped where none differs.
+// unchanged is why a slot is skipped whose action has nothing to change, or nothing to make that
+// is not there.
 const unchanged schedule.Reason = "unchanged"
 
 // scheduled decides about the schedules of an object: which slots will not begin their action,
@@ -45,13 +46,10 @@ func (d *decider) slot(want, have *resource.Object, i int) {
 	turn := plan.Turn{Addr: want.Addr, Source: want.Place(i), Action: f.Runs, Next: dec.Next, Timing: timing, Slots: known}
 	note := plan.SlotNote{Addr: want.Addr, Action: f.Runs, Line: s.String(), Records: dec.Records, State: dec.State}
 	if !dec.Due.IsZero() {
-		step, ok := d.turnStep(want, have, f.Runs)
-		if ok {
-			step.Source, step.Slot = want.Place(i), dec.Due.Slot
-			d.add(step)
+		if why := d.turn(want, have, i, dec.Due.Slot); why == "" {
 			turn.Due, turn.Next = true, dec.Due
 		} else {
-			note.Records = append(note.Records, schedule.Record{Slot: dec.Due.Slot, Outcome: schedule.Skipped, Reason: unchanged})
+			note.Records = append(note.Records, schedule.Record{Slot: dec.Due.Slot, Outcome: schedule.Skipped, Reason: why})
 			note.State.Last, note.State.Seen = dec.Due.Slot, schedule.Slot{}
 		}
 	}
@@ -87,12 +85,46 @@ func timed(want *resource.Object, action string) bool {
 	})
 }
 
-// turnStep is the step of an action whose slot has come; ok is false if there is nothing for it
-// to do.
-func (d *decider) turnStep(want, have *resource.Object, action string) (s plan.Step, ok bool) {
-	if action == backupAction {
-		return plan.Step{}, false
+// A turned is a slot that has come, and where its schedule stands.
+type turned struct {
+	slot   schedule.Slot
+	source resource.Pos
+}
+
+// turn adds the step of a slot that has come; why says that there is nothing for it to do.
+func (d *decider) turn(want, have *resource.Object, i int, slot schedule.Slot) (why schedule.Reason) {
+	f := &want.Kind.Fields[i]
+	s := plan.Step{Op: plan.Act, Addr: want.Addr, Source: want.Place(i), Action: f.Runs, Timed: true, Slot: slot}
+	switch f.Runs {
+	case resource.KeyBackup:
+		if d.Keepers == 0 {
+			return schedule.NoRecipients
+		}
+		if d.backups == nil {
+			d.backups = map[resource.Addr]turned{}
+		}
+		d.backups[want.Addr] = turned{slot, s.Source} // the step comes after those that a backup is owed for
+		return ""
+	case resource.RotatePassphrase:
+		why = d.rotate(&s, want, have)
+	case resource.RotateKey:
+		why = d.generate(&s, want, want.Values[i].Timing(), slot)
+	default:
+		var ok bool
+		if s, ok = d.turnStep(want, have, f.Runs); !ok {
+			why = unchanged
+		}
+		s.Source, s.Slot = want.Place(i), slot
 	}
+	if why == "" {
+		d.add(s)
+	}
+	return why
+}
+
+// turnStep is the step of an action of the tables whose slot has come; ok is false if there is
+// nothing for it to do.
+func (d *decider) turnStep(want, have *resource.Object, action string) (s plan.Step, ok bool) {
 	a, found := want.Kind.Action(action)
 	if !found {
 		return plan.Step{}, false

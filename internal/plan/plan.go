@@ -72,6 +72,7 @@ type Step struct {
 	After    bool            // the steps of the same object that stand before it must have been done first
 	Wishes   []Wish          // what the object is to be like afterwards, field by field
 	Slot     schedule.Slot   // of the schedule that it is for; the zero Slot if it is for none
+	For      resource.Addr   // the object whose schedule that is, where it is not the step's own; the zero Addr if it is
 	Timed    bool            // it is one of those that may be scheduled, whoever asked for it
 	Before   []string        // of a rekey: the ids of the keys that it replaces
 	Repeat   resource.Repeat // what may be done when its answer is lost

@@ -75,6 +75,9 @@ const (
 	Overlap    Reason = "overlap"      // an action of the object was under way
 	TooSoon    Reason = "min_interval" // the action had begun less than min_interval before
 	Gap        Reason = "gap"          // clocks went forward over it, to the next slot
+
+	NoNext       Reason = "no_next"       // the file does not say what is to be put in place
+	NoRecipients Reason = "no_recipients" // the file does not say for whom a backup is encrypted
 )
 
 var reasons = map[Reason]string{
@@ -85,6 +88,9 @@ var reasons = map[Reason]string{
 	Overlap:    "an action of the same object was under way",
 	TooSoon:    "the action had begun less than min_interval before",
 	Gap:        "clocks went forward over it, and it fell together with the next slot",
+
+	NoNext:       "the file names no passphrase_next, and none is made up",
+	NoRecipients: "the file has no backup.recipients to encrypt the backup for",
 }
 
 // Text is the reason in a sentence.
