@@ -10,23 +10,23 @@ import (
 	"kmagent/internal/schedule"
 )
 
-// generate completes the step that makes the key of a slot; why says that there is nothing for
-// it to do. Its tag tells the key from every other: one that is there is never made again.
-func (d *decider) generate(s *plan.Step, want *resource.Object, t resource.Timing, slot schedule.Slot) (why schedule.Reason) {
-	tag := resource.GenerationTag(want.Addr.Name, t, slot)
+// generate is the step that makes the key of a slot; ok is false if there is nothing for it to do.
+// Its tag tells the key from every other: one that is there is never made again.
+func (d *decider) generate(want *resource.Object, i int, slot schedule.Slot) (s plan.Step, ok bool) {
+	tag := resource.GenerationTag(want.Addr.Name, want.Values[i].Timing(), slot)
 	next := resource.NewObject(want.Kind, want.Addr)
-	next.Addr.Name, next.Source = tag, s.Source
+	next.Addr.Name, next.Source = tag, want.Place(i)
 	if d.Have.Objects[next.Addr] != nil || d.wanted()(next.Addr) != nil || d.above(next) == nil {
-		return unchanged
+		return s, false
 	}
 	identity := want.Kind.Index(want.Kind.Identity)
 	next.Values[identity] = resource.Str(tag)
-	s.Op, s.Addr, s.For, s.Wishes = plan.Create, next.Addr, want.Addr, []plan.Wish{there}
-	d.mayStart(s, next)
+	s = plan.Step{Op: plan.Create, Addr: next.Addr, Source: next.Source, Action: resource.RotateKey, For: want.Addr, Timed: true, Wishes: []plan.Wish{there}}
+	d.mayStart(&s, next)
 	body := map[string]any{}
-	d.fill(s, next, body, resource.Create)
+	d.fill(&s, next, body, resource.Create)
 	s.Requests = []plan.Request{{Method: "POST", Path: d.collection(next), Body: body}}
-	return ""
+	return s, true
 }
 
 // retire removes the generations of a key beyond the newest that are to stay. Drives may use one,
@@ -74,7 +74,7 @@ func (d *decider) generations(want *resource.Object) []*resource.Object {
 
 // generated says whether an object is a generation of a key that the file rotates.
 func (d *decider) generated(o *resource.Object) bool {
-	return slices.ContainsFunc(d.Want, func(w *resource.Object) bool {
+	return o.Kind.Tagged && slices.ContainsFunc(d.Want, func(w *resource.Object) bool {
 		return w.Kind == o.Kind && w.Addr.SVM == o.Addr.SVM && rotates(w) >= 0 && resource.IsGeneration(o.Addr.Name, w.Addr.Name)
 	})
 }

@@ -8,7 +8,6 @@ import (
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
 	"kmagent/internal/rules"
-	"kmagent/internal/schedule"
 )
 
 // prove checks, before a secret is changed whose wrong former values ONTAP counts, that the
@@ -87,45 +86,47 @@ func (d *decider) inPlace(want *resource.Object, i int) {
 		Text: fmt.Sprintf("%s: name it as %s, and a new %s", text, f.Key(), next)})
 }
 
-// rotate completes the step that puts the next passphrase in place of the one in use; why says
-// that there is nothing for it to do. Only one that is known to be in use, or taken to be, is
-// sent as such.
-func (d *decider) rotate(s *plan.Step, want, have *resource.Object) (why schedule.Reason) {
+// rotate is the step that puts the next passphrase in place of the one in use; ok is false if
+// there is nothing for it to do. Only one that is known to be in use, or taken to be, is sent as
+// such.
+func (d *decider) rotate(want, have *resource.Object) (s plan.Step, ok bool) {
 	const field = "onboard.passphrase"
 	i, j := want.Kind.Index(field), want.Kind.Index(resource.PassphraseNext)
 	if !want.Values[j].IsSet() {
-		return schedule.NoNext
+		return s, false
 	}
 	f, proof := &want.Kind.Fields[i], &want.Kind.Fields[want.Kind.Index(resource.Proof)]
 	now, next, known := d.secret(want, i), d.secret(want, j), d.Ledger.Objects[want.Addr].Secrets[field]
 	if next.Err == nil && (known == next.Digest || known == "" && now.Err == nil && now.Digest == next.Digest) {
-		return unchanged
+		return s, false
 	}
 	body := map[string]any{}
 	assign(body, f.Name, plan.Sealed{Ref: want.Values[j].Secret(), Field: f.Name, As: f.Name})
 	assign(body, proof.Name, plan.Sealed{Ref: want.Values[i].Secret(), Field: proof.Name, As: f.Name})
-	s.Backup, s.Repeat = want.Kind.Backup != "", resource.Never
-	s.Changes = []plan.Change{{Field: f.Name, Old: want.Values[i], New: want.Values[j]}}
-	s.Wishes = []plan.Wish{{Field: f.Name, Value: next.Digest}}
+	s = plan.Step{Op: plan.Act, Addr: want.Addr, Source: want.Source, Action: resource.RotatePassphrase, Timed: true,
+		Repeat: resource.Never, Backup: want.Kind.Backup != "",
+		Changes: []plan.Change{{Field: f.Name, Old: want.Values[i], New: want.Values[j]}},
+		Wishes:  []plan.Wish{{Field: f.Name, Value: next.Digest}},
+	}
 	s.Requests = []plan.Request{{Method: "PATCH", Path: d.path(have), Body: body}}
 	switch {
 	case next.Err != nil:
-		d.unreadable(s, want, j, next)
+		d.unreadable(&s, want, j, next)
 	case now.Err != nil:
-		d.unreadable(s, want, i, now)
+		d.unreadable(&s, want, i, now)
 	case d.changes(want.Addr, field):
-		d.block(s, want.Place(i), plan.Held, plan.Order, "first the change of "+field+" must be made")
+		d.block(&s, want.Place(i), plan.Held, plan.Order, "first the change of "+field+" must be made")
 	case known != "" && known != now.Digest:
-		d.block(s, want.Place(i), plan.Refused, plan.Passphrase,
+		d.block(&s, want.Place(i), plan.Refused, plan.Passphrase,
 			field+" is not the one that was last sent, or taken to be in place: correct it. It is not tried, since ONTAP counts wrong ones")
 	default:
-		d.spare(s, want, i, now.Digest)
+		d.spare(&s, want, i, now.Digest)
 	}
 	if want.Value(resource.Synchronize).Bool() {
 		d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: want.Addr, Source: want.Place(j), Rule: string(rules.KM060),
 			Text: "the MetroCluster partner keeps the old one until " + f.Name + " is changed there as well"})
 	}
-	return ""
+	return s, true
 }
 
 // changes says whether the plan has an update of that field already.

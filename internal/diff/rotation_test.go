@@ -114,6 +114,9 @@ func TestRotatePassphrase(t *testing.T) {
 		{"the same", func(in *diff.Input, _ *plan.Remembered) {
 			in.Secrets[field(resource.PassphraseNext)] = plan.SecretState{Digest: "now"}
 		}, noBackup + "slot 2026-11-22T03:00 of rotate_passphrase skipped: unchanged\n", "65536150 is foreseen"},
+		{"none is named", func(in *diff.Input, _ *plan.Remembered) {
+			in.Want[0].Values[resource.Onboard.Index(resource.PassphraseNext)] = resource.Value{}
+		}, noBackup + "slot 2026-11-22T03:00 of rotate_passphrase skipped: no_next\n", "validation refuses it, and none is made up here either"},
 		{"done", func(in *diff.Input, m *plan.Remembered) {
 			in.Now, m.Secrets["onboard.passphrase"] = now.Add(-time.Minute), "next"
 		}, place + noBackup, "what the file still has as passphrase is not put back"},

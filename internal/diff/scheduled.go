@@ -46,7 +46,7 @@ func (d *decider) slot(want, have *resource.Object, i int) {
 	turn := plan.Turn{Addr: want.Addr, Source: want.Place(i), Action: f.Runs, Next: dec.Next, Timing: timing, Slots: known}
 	note := plan.SlotNote{Addr: want.Addr, Action: f.Runs, Line: s.String(), Records: dec.Records, State: dec.State}
 	if !dec.Due.IsZero() {
-		if why := d.turn(want, have, i, dec.Due.Slot); why == "" {
+		if why := d.takeTurn(want, have, i, dec.Due.Slot); why == "" {
 			turn.Due, turn.Next = true, dec.Due
 		} else {
 			note.Records = append(note.Records, schedule.Record{Slot: dec.Due.Slot, Outcome: schedule.Skipped, Reason: why})
@@ -91,40 +91,42 @@ type turned struct {
 	source resource.Pos
 }
 
-// turn adds the step of a slot that has come; why says that there is nothing for it to do.
-func (d *decider) turn(want, have *resource.Object, i int, slot schedule.Slot) (why schedule.Reason) {
-	f := &want.Kind.Fields[i]
-	s := plan.Step{Op: plan.Act, Addr: want.Addr, Source: want.Place(i), Action: f.Runs, Timed: true, Slot: slot}
-	switch f.Runs {
-	case resource.KeyBackup:
-		if d.Keepers == 0 {
-			return schedule.NoRecipients
-		}
+// takeTurn adds the step of a slot that has come; why says that there is none.
+func (d *decider) takeTurn(want, have *resource.Object, i int, slot schedule.Slot) (why schedule.Reason) {
+	f, at := &want.Kind.Fields[i], want.Place(i)
+	switch {
+	case f.Runs == resource.KeyBackup && d.Keepers == 0:
+		return schedule.NoRecipients
+	case f.Runs == resource.KeyBackup:
 		if d.backups == nil {
 			d.backups = map[resource.Addr]turned{}
 		}
-		d.backups[want.Addr] = turned{slot, s.Source} // the step comes after those that a backup is owed for
+		d.backups[want.Addr] = turned{slot, at} // the step comes after those that a backup is owed for
 		return ""
-	case resource.RotatePassphrase:
-		why = d.rotate(&s, want, have)
-	case resource.RotateKey:
-		why = d.generate(&s, want, want.Values[i].Timing(), slot)
-	default:
-		var ok bool
-		if s, ok = d.turnStep(want, have, f.Runs); !ok {
-			why = unchanged
-		}
-		s.Source, s.Slot = want.Place(i), slot
+	case f.Runs == resource.RotatePassphrase && !want.Value(resource.PassphraseNext).IsSet():
+		return schedule.NoNext
 	}
-	if why == "" {
-		d.add(s)
+	var s plan.Step
+	var ok bool
+	if f.Runs == resource.RotateKey {
+		s, ok = d.generate(want, i, slot)
+	} else {
+		s, ok = d.turnStep(want, have, f.Runs)
 	}
-	return why
+	if !ok {
+		return unchanged
+	}
+	s.Source, s.Slot = at, slot
+	d.add(s)
+	return ""
 }
 
-// turnStep is the step of an action of the tables whose slot has come; ok is false if there is
-// nothing for it to do.
+// turnStep is the step of an action whose slot has come; ok is false if there is nothing for it
+// to do.
 func (d *decider) turnStep(want, have *resource.Object, action string) (s plan.Step, ok bool) {
+	if action == resource.RotatePassphrase {
+		return d.rotate(want, have)
+	}
 	a, found := want.Kind.Action(action)
 	if !found {
 		return plan.Step{}, false
