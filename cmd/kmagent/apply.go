@@ -214,6 +214,9 @@ func (a *applier) reportSteps(p *agent.Pass) {
 	if n := p.Report.Count(plan.Running); n > 0 {
 		line += fmt.Sprintf(", %d under way", n)
 	}
+	if n := p.Report.Count(plan.Kept); n > 0 {
+		line += fmt.Sprintf(", %d kept", n)
+	}
 	if counts.Held+counts.Refused > 0 {
 		line += fmt.Sprintf("; %d held, %d refused", counts.Held, counts.Refused)
 	}
@@ -230,6 +233,9 @@ func (a *applier) progress(r plan.Result) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	fmt.Fprintf(a.err, "  %s: %s %s (%s)\n", r.Outcome, r.Step.Op, r.Step.Addr, r.Took.Round(time.Millisecond))
+	if r.Why != "" {
+		fmt.Fprintf(a.err, "      %s\n", r.Why)
+	}
 	if r.Err == nil {
 		return
 	}

@@ -247,7 +247,7 @@ func (k *rekeyer) find(want *desired.State) (resource.Addr, error) {
 			case o.Addr.String() == k.object && slices.Contains(takes, k.action):
 				return o.Addr, nil
 			case o.Addr.String() == k.object:
-				return resource.Addr{}, &exit{exitUsage, fmt.Errorf("%s has no action %q; it has %s", k.object, k.action, cmp.Or(strings.Join(takes, ", "), "none that may be scheduled"))}
+				return resource.Addr{}, &exit{exitUsage, fmt.Errorf("%s has no action %q; it has %s", k.object, k.action, cmp.Or(strings.Join(takes, ", "), "none that can be taken by hand"))}
 			case len(takes) > 0:
 				near = append(near, o.Addr.String())
 			}
@@ -256,11 +256,12 @@ func (k *rekeyer) find(want *desired.State) (resource.Addr, error) {
 	return resource.Addr{}, &exit{exitUsage, fmt.Errorf("the file has no %s; what can be rekeyed in it: %s", plan.Safe(k.object), cmp.Or(strings.Join(near, ", "), "nothing"))}
 }
 
-// rekeysOf lists the actions of a kind that may be scheduled.
+// rekeysOf lists the actions of a kind that may be scheduled, and taken by hand. A key backup and
+// a generation of an authentication key are made by schedule alone.
 func rekeysOf(k *resource.Kind) []string {
 	var out []string
 	for _, f := range k.Fields {
-		if f.Type == resource.Timed {
+		if _, ok := k.Action(f.Runs); ok && f.Type == resource.Timed {
 			out = append(out, f.Runs)
 		}
 	}

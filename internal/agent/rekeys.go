@@ -34,7 +34,7 @@ func (r *Rekeys) admit(p *plan.Plan, open []plan.Operation) {
 	}
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		if !s.Timed || s.Status != plan.Ready {
+		if !s.Rekeys() || s.Status != plan.Ready {
 			continue
 		}
 		if total >= r.limit {
@@ -70,8 +70,8 @@ func (r *Rekeys) forget(cluster string) {
 // timed counts the rekeys among operations.
 func timed(list []plan.Operation) int {
 	n := 0
-	for _, o := range list {
-		if o.Timed {
+	for i := range list {
+		if list[i].Rekeys() {
 			n++
 		}
 	}

@@ -262,6 +262,8 @@ func tellStep(log *slog.Logger, r plan.Result) {
 		log.Info("step applied", append(attrs, "event", "op.succeeded", "took", r.Took)...)
 	case plan.Failed:
 		log.Error("step failed", append(attrs, "event", "op.failed", "err", plan.Safe(r.Err.Error()))...)
+	case plan.Kept:
+		log.Info("object stays", append(attrs, "event", "op.kept", "why", r.Why)...)
 	case plan.Running:
 		log.Info("step goes on as a job; the next pass looks", append(attrs, "event", "op.accepted", "operation", r.Operation, "took", r.Took)...)
 	case plan.Unknown:

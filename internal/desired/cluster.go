@@ -101,7 +101,8 @@ func (d *decoder) cluster(p place, base settings, names, endpoints map[string]re
 	if uuid, ok := keys["uuid"]; ok {
 		c.UUID, _ = d.uuid(uuid)
 	}
-	c.Objects = d.sections(c.Name, keys)
+	_, written := keys["backup"] // one that is wrong is one fault
+	c.Objects = d.sections(c.Name, keys, written || len(c.Backup.Recipients) > 0)
 	return *c
 }
 

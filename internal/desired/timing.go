@@ -13,7 +13,7 @@ import (
 
 // timing reads when an action is taken by itself. Whether a schedule can be followed is for the
 // package of schedules to say.
-func (d *decoder) timing(p place) (resource.Timing, bool) {
+func (d *decoder) timing(p place, f *resource.Field) (resource.Timing, bool) {
 	keys, ok := d.keys(p, "schedule", "timezone", "window", "catch_up", "min_interval", "jitter", "max_age", "keep")
 	if !ok {
 		return resource.Timing{}, false
@@ -38,7 +38,14 @@ func (d *decoder) timing(p place) (resource.Timing, bool) {
 			*s.to, _ = d.span(v)
 		}
 	}
-	if v, ok := keys["keep"]; ok {
+	generations := f.Runs == resource.RotateKey
+	if generations {
+		t.Keep = resource.KeepKeys
+	}
+	switch v, ok := keys["keep"]; {
+	case ok && !generations:
+		d.wrong(v, "%s has no generations to keep; leave keep out", f.Name)
+	case ok:
 		n, _ := d.integer(v, 1, 100)
 		t.Keep = int(n)
 	}

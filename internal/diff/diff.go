@@ -94,6 +94,7 @@ type decider struct {
 	plan      plan.Plan
 	schedules map[resource.Timing]*schedule.Schedule // see schedule
 	open      []plan.Operation                       // of which the end is not known yet
+	backups   map[resource.Addr]turned               // whose slot has come: see backup
 
 	secondaryAt map[resource.Pos]bool // see secondaries
 }
@@ -124,6 +125,7 @@ func (d *decider) object(want *resource.Object) {
 		d.update(want, have, nil)
 		d.scheduled(want, have)
 		d.askedFor(want, have)
+		d.retire(want)
 		d.act(want, have)
 		d.enable(want, have)
 		if i := want.Kind.Children(); i >= 0 && want.Values[i].IsSet() {
@@ -264,7 +266,7 @@ func settable(want *resource.Object, flag resource.Flags) []int {
 	var out []int
 	for i := range want.Kind.Fields {
 		f := &want.Kind.Fields[i]
-		if want.Values[i].IsSet() && f.Flags.Has(flag) && f.Type != resource.Children && !f.Flags.Has(resource.Modifier) {
+		if want.Values[i].IsSet() && f.Flags.Has(flag) && f.Type != resource.Children && f.Flags&(resource.Modifier|resource.Next) == 0 {
 			out = append(out, i)
 		}
 	}
@@ -292,7 +294,7 @@ func (d *decider) update(want, have, parent *resource.Object) {
 	body := map[string]any{}
 	for i := range want.Kind.Fields {
 		f, w, h := &want.Kind.Fields[i], want.Values[i], have.Values[i]
-		if !w.IsSet() || f.Type == resource.Children || f.Type == resource.Timed || f.Via != "" || f.Flags&(resource.Switch|resource.Modifier) != 0 || !d.differs(&s, want, have, i) {
+		if !w.IsSet() || f.Type == resource.Children || f.Type == resource.Timed || f.Via != "" || f.Flags&(resource.Switch|resource.Modifier|resource.Next) != 0 || !d.differs(&s, want, have, i) {
 			continue
 		}
 		switch {
@@ -411,6 +413,10 @@ func (d *decider) differs(s *plan.Step, want, have *resource.Object, i int) bool
 // what was sent is what the file had.
 func (d *decider) secretDiffers(want, have *resource.Object, i int) bool {
 	f := &want.Kind.Fields[i]
+	if d.succeeded(want, i) {
+		d.inPlace(want, i)
+		return false
+	}
 	state := d.Secrets[plan.SecretAt{Addr: want.Addr, Field: f.Name}]
 	if state.Err != nil {
 		return true // set reports why
@@ -493,6 +499,16 @@ func (d *decider) unreadable(s *plan.Step, want *resource.Object, i int, state p
 // dropOrphans takes out what was to follow a step that is not sent after all.
 func (d *decider) dropOrphans() {
 	ready := map[resource.Addr]bool{}
+	for i := range d.plan.Steps {
+		s := &d.plan.Steps[i]
+		if s.Backup && s.Status == plan.Ready && s.Action != backupAction {
+			ready[s.Addr] = true
+		}
+		if !s.Slot.IsZero() && !ready[s.Addr] {
+			s.After = false // it has come for a reason of its own
+		}
+	}
+	clear(ready)
 	d.plan.Steps = slices.DeleteFunc(d.plan.Steps, func(s plan.Step) bool {
 		if s.After && !ready[s.Addr] && !d.Ledger.Objects[s.Addr].Owed {
 			return true
@@ -588,7 +604,7 @@ func (d *decider) unmanaged(want []*resource.Object) {
 	}
 	var left []resource.Addr
 	for a, o := range d.Have.Objects {
-		if !declared[a] && o.Kind.Section != "" {
+		if !declared[a] && o.Kind.Section != "" && !d.generated(o) {
 			left = append(left, a)
 		}
 	}

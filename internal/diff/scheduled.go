@@ -33,12 +33,8 @@ func (d *decider) slot(want, have *resource.Object, i int) {
 		return // the file was checked; a schedule that cannot be followed is not followed
 	}
 	if turn.Due {
-		step, ok := d.turnStep(want, have, turn.Action)
-		if ok {
-			step.Source, step.Slot = want.Place(i), turn.Next.Slot
-			d.add(step)
-		} else {
-			note.Records = append(note.Records, schedule.Record{Slot: turn.Next.Slot, Outcome: schedule.Skipped, Reason: schedule.Unchanged})
+		if why := d.takeTurn(want, have, i, turn.Next.Slot); why != "" {
+			note.Records = append(note.Records, schedule.Record{Slot: turn.Next.Slot, Outcome: schedule.Skipped, Reason: why})
 			note.State.Last, note.State.Seen = turn.Next.Slot, schedule.Slot{}
 			turn.Due = false
 		}
@@ -113,11 +109,47 @@ func timed(want *resource.Object, action string) bool {
 	})
 }
 
+// A turned is a slot that has come, and where its schedule stands.
+type turned struct {
+	slot   schedule.Slot
+	source resource.Pos
+}
+
+// takeTurn adds the step of a slot that has come; why says that there is none.
+func (d *decider) takeTurn(want, have *resource.Object, i int, slot schedule.Slot) (why schedule.Reason) {
+	f, at := &want.Kind.Fields[i], want.Place(i)
+	switch {
+	case f.Runs == resource.KeyBackup && d.Keepers == 0:
+		return schedule.NoRecipients
+	case f.Runs == resource.KeyBackup:
+		if d.backups == nil {
+			d.backups = map[resource.Addr]turned{}
+		}
+		d.backups[want.Addr] = turned{slot, at} // the step comes after those that a backup is owed for
+		return ""
+	case f.Runs == resource.RotatePassphrase && !want.Value(resource.PassphraseNext).IsSet():
+		return schedule.NoNext
+	}
+	var s plan.Step
+	var ok bool
+	if f.Runs == resource.RotateKey {
+		s, ok = d.generate(want, i, slot)
+	} else {
+		s, ok = d.turnStep(want, have, f.Runs)
+	}
+	if !ok {
+		return schedule.Unchanged
+	}
+	s.Source, s.Slot = at, slot
+	d.add(s)
+	return ""
+}
+
 // turnStep is the step of an action whose slot has come; ok is false if there is nothing for it
 // to do.
 func (d *decider) turnStep(want, have *resource.Object, action string) (s plan.Step, ok bool) {
-	if action == backupAction {
-		return plan.Step{}, false
+	if action == resource.RotatePassphrase {
+		return d.rotate(want, have)
 	}
 	a, found := want.Kind.Action(action)
 	if !found {
@@ -240,13 +272,13 @@ func (d *decider) limitRekeys() {
 	limit := max(d.Policy.MaxRekeys, 1)
 	running := 0
 	for _, o := range d.open {
-		if o.Timed {
+		if o.Rekeys() {
 			running++
 		}
 	}
 	for i := range d.plan.Steps {
 		s := &d.plan.Steps[i]
-		if !s.Timed || s.Status != plan.Ready {
+		if !s.Rekeys() || s.Status != plan.Ready {
 			continue
 		}
 		if other, bad := d.failedAt(s.Slot, s.Action); bad {

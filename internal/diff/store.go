@@ -107,6 +107,9 @@ func (d *decider) actionBody(want *resource.Object, a resource.Action) map[strin
 			continue
 		}
 		v := wire(f, want.Values[i])
+		if f.Type == resource.Secret && d.succeeded(want, i) {
+			v = wire(f, want.Values[nextOf(want.Kind, f.Name)])
+		}
 		if sealed, ok := v.(plan.Sealed); ok && p.As != "" {
 			sealed.Field, sealed.As = p.As, f.Name
 			v = sealed

@@ -150,7 +150,7 @@ func timing() *schema {
 		"min_interval": span("Two slots are never nearer to each other; without it 20h."),
 		"jitter":       span("By how much, at most, each object is later than its slot, always by the same."),
 		"max_age":      span("The age of a key after which somebody should be told."),
-		"keep":         integer("Of generations: how many stay.", 1, 100),
+		"keep":         integer("Of the keys that rotate has made: how many stay; without it 2.", 1, 100),
 	})
 	s.Required = []string{"schedule"}
 	return s

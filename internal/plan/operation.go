@@ -26,6 +26,7 @@ type Operation struct {
 	Nodes   []string          // UUIDs of the nodes that it gives the object to
 	Backup  bool              // a backup is owed from now on
 	Slot    schedule.Slot     // of the schedule that it is for; the zero Slot if it is for none
+	For     resource.Addr     // the object whose schedule that is, where it is not Addr; the zero Addr if it is
 	Timed   bool              // it is one of those that may be scheduled, whoever asked for it
 	Before  []string          // of a rekey: the ids of the keys that it replaces
 	Plan    string            // id of the plan that it is of; empty if the plan had none
@@ -42,6 +43,9 @@ func (o *Operation) Name() string { return o.Addr.Cluster + "/" + o.ID }
 func (o *Operation) Touches(svm string) bool {
 	return o.Addr.SVM == svm || o.Beside != (resource.Addr{}) && o.Beside.SVM == svm
 }
+
+// Rekeys is [Step.Rekeys] of what set out.
+func (o *Operation) Rekeys() bool { return o.Timed && changesKey(o.Action) }
 
 // Title says what an operation does, for a sentence: "rekey_external" or "create".
 func (o *Operation) Title() string {
@@ -126,6 +130,9 @@ func (l *Ledger) End(id string, e End) {
 	case e.Outcome == Applied && o.Op == Delete:
 		l.remember(o.Addr, func(m *Remembered) {
 			*m = Remembered{Sent: m.WithSent(o.Wishes, o.At).Sent, Backup: m.Backup, Slots: m.Slots}
+			if o.Timed {
+				m.Slots = nil // a generation that went does not come back
+			}
 		})
 	case e.Outcome == Applied:
 		l.remember(o.Addr, func(m *Remembered) { m.applied(o, e) })

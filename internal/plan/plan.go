@@ -72,6 +72,7 @@ type Step struct {
 	After    bool            // the steps of the same object that stand before it must have been done first
 	Wishes   []Wish          // what the object is to be like afterwards, field by field
 	Slot     schedule.Slot   // of the schedule that it is for; the zero Slot if it is for none
+	For      resource.Addr   // the object whose schedule that is, where it is not the step's own; the zero Addr if it is
 	Timed    bool            // it is one of those that may be scheduled, whoever asked for it
 	Before   []string        // of a rekey: the ids of the keys that it replaces
 	Repeat   resource.Repeat // what may be done when its answer is lost
@@ -82,6 +83,12 @@ type Step struct {
 	Seen    string            // digest of the object as the look found it; empty: it is not there
 	Secrets map[string]string // by field: keyed digests of the secrets in its requests, as they were read for the plan
 }
+
+// Rekeys says whether the step is one of those of which few may run at a time: one that may be
+// scheduled, and that changes a key.
+func (s *Step) Rekeys() bool { return s.Timed && changesKey(s.Action) }
+
+func changesKey(action string) bool { return action != resource.KeyBackup && action != resource.RetireKey }
 
 // Scopes lists the scopes that a step is about: an SVM's name, or empty for the cluster's own.
 func (s *Step) Scopes() []string {

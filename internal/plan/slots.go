@@ -104,9 +104,17 @@ func (l *Ledger) NoteSlots(n SlotNote) {
 	})
 }
 
+// timed is the object whose schedule an operation is for, or may be.
+func (o *Operation) timed() resource.Addr {
+	if o.For != (resource.Addr{}) {
+		return o.For
+	}
+	return o.Addr
+}
+
 // beginSlot notes that a scheduled action sets out, on schedule or by hand.
 func (l *Ledger) beginSlot(o Operation) {
-	l.changeSlots(o.Addr, o.Action, func(s *Slots) {
+	l.changeSlots(o.timed(), o.Action, func(s *Slots) {
 		if o.Slot.IsZero() {
 			s.State.LastStart = o.At
 			return
@@ -118,7 +126,7 @@ func (l *Ledger) beginSlot(o Operation) {
 
 // endSlot notes what came of a scheduled action.
 func (l *Ledger) endSlot(o Operation, e End) {
-	l.changeSlots(o.Addr, o.Action, func(s *Slots) {
+	l.changeSlots(o.timed(), o.Action, func(s *Slots) {
 		s.Ended, s.Outcome = e.At, e.Outcome.String()
 		switch e.Outcome {
 		case Applied:

@@ -159,7 +159,7 @@ type Field struct {
 	With       string                       // a field that goes into every PATCH that carries this one, or what the file has for it
 	For        string                       // of a secret: another one, in place of which the file may have this one
 	Told       Told                         // of a secret: what shows whether it is the one in use; zero: nothing does
-	As         string                       // of a secret: the field of which this is a former value; their digests are comparable
+	As         string                       // of a secret: the field of which this is a former value, or with Next a later one; their digests are comparable
 	Needs      string                       // of a boolean: a field that the file must have for this one to be turned on
 	Via        string                       // the action that changes what PATCH cannot
 	Runs       string                       // of a Timed: the action that is taken
@@ -209,6 +209,7 @@ const (
 	Detached                    // the parent's embedded list may leave it out: read it at the child's own path
 	ASCII                       // of a secret: printable ASCII alone
 	Counted                     // of a secret: ONTAP counts wrong ones, so that none is ever tried, and a change of it never repeated
+	Next                        // of a secret: what takes the place of As at a slot of a schedule; no other request has it
 )
 
 // Has says whether all of want are set.

@@ -68,14 +68,16 @@ type Reason string
 
 // The reasons.
 const (
-	Late       Reason = "late"         // nobody saw it come, and catch_up is none
-	Closed     Reason = "closed"       // nobody saw it come, and its window is closed
-	Held       Reason = "held"         // its action was held until the window closed, or until the next slot
-	Superseded Reason = "superseded"   // nobody saw it come, and a newer slot has
-	Overlap    Reason = "overlap"      // an action of the object was under way
-	TooSoon    Reason = "min_interval" // the action had begun less than min_interval before
-	Gap        Reason = "gap"          // clocks went forward over it, to the next slot
-	Unchanged  Reason = "unchanged"    // no Decision gives it: whoever was to begin the action found nothing to do
+	Late         Reason = "late"          // nobody saw it come, and catch_up is none
+	Closed       Reason = "closed"        // nobody saw it come, and its window is closed
+	Held         Reason = "held"          // its action was held until the window closed, or until the next slot
+	Superseded   Reason = "superseded"    // nobody saw it come, and a newer slot has
+	Overlap      Reason = "overlap"       // an action of the object was under way
+	TooSoon      Reason = "min_interval"  // the action had begun less than min_interval before
+	Gap          Reason = "gap"           // clocks went forward over it, to the next slot
+	Unchanged    Reason = "unchanged"     // no Decision gives it: whoever was to begin the action found nothing to do
+	NoNext       Reason = "no_next"       // the file does not say what is to be put in place
+	NoRecipients Reason = "no_recipients" // the file does not say for whom a backup is encrypted
 )
 
 var reasons = map[Reason]string{
@@ -87,6 +89,9 @@ var reasons = map[Reason]string{
 	TooSoon:    "the action had begun less than min_interval before",
 	Unchanged:  "what it would change is as the file says",
 	Gap:        "clocks went forward over it, and it fell together with the next slot",
+
+	NoNext:       "the file names no passphrase_next, and none is made up",
+	NoRecipients: "the file has no backup.recipients to encrypt the backup for",
 }
 
 // Text is the reason in a sentence.

@@ -230,3 +230,19 @@ func (s *Schedule) closest() (a, b time.Time) {
 
 // highest is the highest number of a field of the line, of which the last bit means a star.
 func highest(field uint64) int { return bits.Len64(field&^(1<<63)) - 1 }
+
+// Daily says whether no two slots of a line share a date: it has one time of the day. What is no
+// line is not daily.
+func Daily(line string) bool {
+	var none Faults
+	parsed, _ := parseLine(&none, line, true)
+	if parsed == nil {
+		return false
+	}
+	for _, field := range []uint64{parsed.Second, parsed.Minute, parsed.Hour} {
+		if bits.OnesCount64(field&^(1<<63)) != 1 {
+			return false
+		}
+	}
+	return true
+}

@@ -103,6 +103,7 @@ type operation struct {
 	Nodes   []string          `json:"nodes,omitempty"`
 	Backup  bool              `json:"backup,omitempty"`
 	Slot    schedule.Slot     `json:"slot,omitzero"`
+	For     *address          `json:"for,omitempty"`
 	Timed   bool              `json:"timed,omitempty"`
 	Before  []string          `json:"keys,omitempty"`
 	Plan    string            `json:"plan,omitempty"`
@@ -285,6 +286,9 @@ func (o operation) in(cluster string) plan.Operation {
 	if o.Beside != nil {
 		p.Beside = o.Beside.in(cluster)
 	}
+	if o.For != nil {
+		p.For = o.For.in(cluster)
+	}
 	return p
 }
 
@@ -297,6 +301,10 @@ func operationOf(p plan.Operation) operation {
 	if p.Beside != (resource.Addr{}) {
 		a := addressOf(p.Beside)
 		o.Beside = &a
+	}
+	if p.For != (resource.Addr{}) {
+		a := addressOf(p.For)
+		o.For = &a
 	}
 	return o
 }

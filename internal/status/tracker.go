@@ -146,7 +146,7 @@ func (c *picture) plan(p *plan.Plan, r *plan.Report) {
 	done := map[*plan.Step]bool{}
 	if r != nil {
 		for _, x := range r.Results {
-			done[x.Step] = x.Outcome == plan.Applied || x.Outcome == plan.Running
+			done[x.Step] = x.Outcome == plan.Applied || x.Outcome == plan.Running || x.Outcome == plan.Kept
 		}
 	}
 	var left plan.Plan
