@@ -57,7 +57,7 @@ func FuzzSchedule(f *testing.F) {
 		if year := now.UTC().Year(); year > 1972 && year < 9990 {
 			against(t, s, line, now.Truncate(time.Minute))
 		}
-		if took := time.Since(began); took > 20*time.Second {
+		if took := time.Since(began); took > time.Minute {
 			t.Errorf("took %v", took)
 		}
 	})

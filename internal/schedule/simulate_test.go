@@ -30,9 +30,12 @@ type life struct {
 
 func (l *life) live(from time.Time) {
 	for now := from; now.Before(from.Add(400 * day)); {
-		l.pass(now)
+		quiet := l.pass(now)
 		step := l.every
-		switch l.rnd.IntN(1000) {
+		if quiet > 2*hour && l.rnd.IntN(4) > 0 { // most passes where nothing can come are left out
+			step = quiet - time.Duration(l.rnd.Int64N(int64(hour)))
+		}
+		switch l.rnd.IntN(500) {
 		case 0: // down
 			step = time.Duration(l.rnd.Int64N(int64(10 * day)))
 		case 1: // suspended
@@ -54,8 +57,8 @@ func (l *life) live(from time.Time) {
 	}
 }
 
-// pass is one look of the agent.
-func (l *life) pass(truth time.Time) {
+// pass is one look of the agent. It returns how long nothing comes.
+func (l *life) pass(truth time.Time) time.Duration {
 	now := truth.Add(l.skew)
 	in := schedule.Input{State: l.state, Now: now, Running: truth.Before(l.ends), Seed: l.name, Tolerance: max(2*l.every, 5*time.Minute)}
 	if in.State.Baseline.IsZero() {
@@ -82,8 +85,11 @@ func (l *life) pass(truth time.Time) {
 	if d.Back && (len(d.Records) > 0 || !d.Due.IsZero()) {
 		l.t.Errorf("%s: decided %+v while the clock is back", l.name, d)
 	}
-	if d.Due.IsZero() || l.rnd.IntN(3) > 0 { // a guard holds it
-		return
+	if d.Due.IsZero() {
+		return d.Next.At.Sub(now)
+	}
+	if l.rnd.IntN(3) > 0 { // a guard holds it
+		return 0
 	}
 	begin := now
 	if begin.Before(d.Due.At.Add(jitter)) || begin.After(d.Due.At.Add(spec.Window)) || begin.Before(d.Due.Begin) || begin.After(d.Due.End) {
@@ -101,6 +107,7 @@ func (l *life) pass(truth time.Time) {
 	l.settle(d.Due.Slot, schedule.Fired)
 	l.state = l.state.Fired(d.Due.Slot, now)
 	l.ends = truth.Add(time.Duration(l.rnd.Int64N(int64(3 * hour))))
+	return 0
 }
 
 func (l *life) settle(slot schedule.Slot, o schedule.Outcome) {
@@ -137,7 +144,7 @@ func TestEverySlotIsSettledOnce(t *testing.T) {
 		spec.Timezone, spec.CatchUp = zones[n/len(specs)%len(zones)], []schedule.CatchUp{schedule.None, schedule.Once}[n%2]
 		l := &life{
 			t: t, s: must(t, spec), name: fmt.Sprintf("%d %s %s catch_up %s", n, spec.Schedule, spec.Timezone, spec.CatchUp),
-			rnd: rand.New(rand.NewPCG(uint64(n), 7)), every: []time.Duration{15, 30, 60}[n%3] * time.Minute,
+			rnd: rand.New(rand.NewPCG(uint64(n), 7)), every: []time.Duration{10, 20, 60}[n%3] * time.Minute,
 			fate: map[string]schedule.Outcome{}, looks: map[string]bool{},
 		}
 		l.live(from)
