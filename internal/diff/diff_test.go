@@ -297,3 +297,19 @@ ready update key_server/vs/ks1:5696
 		})
 	}
 }
+
+// A server that cannot be added takes no place from one that can.
+func TestRefusedTakesNoPlace(t *testing.T) {
+	have := found(server{name: "ks1"}, server{name: "ks2"}, server{name: "ks3"})
+	have.Version = resource.Version{Generation: 9, Major: 10, Minor: 1}
+	p := diff.Compute(diff.Input{Cluster: "a", Have: have, Now: now, Policy: diff.Policy{MaxDeletes: 1},
+		Want: wanted(t, manager("server: ks1", "{server: ks4, secondary_key_servers: [ks4b]}", "server: ks5"))})
+	got := map[string]plan.Status{}
+	for _, s := range p.Steps {
+		got[s.Op.String()+" "+s.Addr.Name] = s.Status
+	}
+	want := map[string]plan.Status{"create ks4:5696": plan.Refused, "create ks5:5696": plan.Ready, "delete ks2:5696": plan.Held, "delete ks3:5696": plan.Held}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+}

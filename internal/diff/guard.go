@@ -18,7 +18,7 @@ func (d *decider) children(want, have *resource.Object, kind *resource.Kind) {
 		s := d.createChild(w, collection)
 		if kind.Limit > 0 && room >= kind.Limit {
 			d.block(&s, s.Source, plan.Held, plan.Order, fmt.Sprintf("there are %d of at most %d already: one must go first", room, kind.Limit))
-		} else {
+		} else if s.Status != plan.Refused {
 			room++
 		}
 		d.add(s)
