@@ -313,3 +313,20 @@ func TestRefusedTakesNoPlace(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", d)
 	}
 }
+
+// An order to pass a guard passes what was seen, and not that nobody has looked: what else
+// speaks against a removal would not be seen either.
+func TestUnreadIsNotLifted(t *testing.T) {
+	have := found(server{name: "ks1"}, server{name: "ks2"})
+	have.Health = false
+	var orders []plan.Override
+	for i, g := range plan.Overridable() {
+		orders = append(orders, plan.Override{Given: plan.Given{ID: fmt.Sprint(i), Until: now.Add(time.Hour)}, Rule: string(g), Object: "a/key_server/vs/ks1:5696"})
+	}
+	p := diff.Compute(diff.Input{Cluster: "a", Have: have, Now: now, Policy: diff.Policy{MaxDeletes: 1}, Standing: plan.Standing{Overrides: orders},
+		Want: wanted(t, manager("server: ks2", "server: ks3"))})
+	s := p.Steps[len(p.Steps)-1]
+	if s.Op != plan.Delete || s.Status != plan.Held || len(s.Lifted) > 0 || !p.WantsHealth {
+		t.Errorf("%s of %s is %s (%s), by the orders %v; health is wanted: %t", s.Op, s.Addr, s.Status, s.Reason, s.Lifted, p.WantsHealth)
+	}
+}
