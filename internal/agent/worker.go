@@ -171,13 +171,13 @@ func (w *worker) rest(p Pass, spec desired.Cluster) time.Duration {
 	switch {
 	case err != nil:
 		w.failures++
-		return pause(w.failures)
+		return pause(w.failures, w.fleet.random(w.name))
 	case p.Report != nil && p.Report.Changed():
 		w.failures = 0
 		return min(readBack, w.fleet.interval(spec))
 	default:
 		w.failures = 0
-		return spread(w.fleet.interval(spec))
+		return spread(w.fleet.interval(spec), w.fleet.random(w.name))
 	}
 }
 
