@@ -329,3 +329,23 @@ func storesOf(c *resource.Cluster) []resource.KeyStore {
 	slices.SortFunc(out, func(a, b resource.KeyStore) int { return cmp.Compare(a.UUID, b.UUID) })
 	return out
 }
+
+// Excused says whether a cluster on which nothing is in the way may leave a step undone for
+// good: what the file asks for cannot be, and the plan says why.
+func Excused(s *plan.Step, v resource.Version) bool {
+	switch s.Guard {
+	case plan.Immutable, plan.Version, plan.Missing, plan.Passphrase, plan.Ambiguous:
+		return true
+	case plan.Floor: // more are to stay than the file has
+		return true
+	case plan.Order: // all places are taken, or it waits for what cannot be made
+		for _, part := range []string{"places are taken", "of at most", "must be there first", "has taken its place", "once it is in use", "first the change of"} {
+			if strings.Contains(s.Reason, part) {
+				return true
+			}
+		}
+		secondaries := resource.KeyServer.Fields[resource.KeyServer.Index("secondary_key_servers")]
+		return strings.Contains(s.Reason, "must be added") && v.Before(secondaries.PatchSince) // it is refused for those
+	}
+	return false
+}
