@@ -483,3 +483,56 @@ func childOf(m *resource.Object, a resource.Addr) *resource.Object {
 	}
 	return nil
 }
+
+// Where a rest is ordered nothing is sent, and where none is the order changes nothing.
+func TestRestIsRest(t *testing.T) {
+	gen.Check(t, cases, func(t *rapid.T) {
+		in := gen.Stormy(t).In
+		in.Policy.MaxDeletes = 100
+		in.Standing.Pauses = nil
+		before := ready(t, diff.Compute(in))
+		svm := rapid.SampledFrom(append(gen.SVMs(), resource.ClusterWord, "")).Draw(t, "svm")
+		in.Standing.Pauses = []plan.Pause{{Given: plan.Given{ID: "p", Until: in.Now.Add(1e9), By: "x", Reason: "y"}, Cluster: "a", SVM: svm}}
+		p := diff.Compute(in)
+		for i := range p.Steps {
+			s := &p.Steps[i]
+			paused := svm == "" || svm == s.Addr.SVM || svm == resource.ClusterWord && s.Addr.SVM == ""
+			if s.Status == plan.Ready && (paused || !before[sent(t, s)]) {
+				t.Fatalf("%s is sent, and %q rests", sent(t, s), svm)
+			}
+		}
+	})
+}
+
+// A list that grows before it shrinks loses a member only in a request that adds none, and
+// only while every server is available on every node.
+func TestGrowsFirst(t *testing.T) {
+	const field = "external.server_ca_certificates"
+	gen.Check(t, cases, func(t *rapid.T) {
+		c := gen.Stormy(t)
+		c.In.Standing.Overrides = nil
+		p := diff.Compute(c.In)
+		for i := range p.Steps {
+			s := &p.Steps[i]
+			for _, x := range s.Changes {
+				if x.Field != field || s.Op != plan.Update || s.Status != plan.Ready {
+					continue
+				}
+				lost := slices.ContainsFunc(x.Old.Links(), func(l resource.LinkTo) bool { return !has(x.New.Links(), l) })
+				added := slices.ContainsFunc(x.New.Links(), func(l resource.LinkTo) bool { return !has(x.Old.Links(), l) })
+				if lost && added {
+					t.Fatalf("%v becomes %v at once", x.Old.Links(), x.New.Links())
+				}
+				for _, k := range c.In.Have.Objects[s.Addr].Children {
+					if lost && (!c.In.Have.Health || !c.Available(k.Addr.Name)) {
+						t.Fatalf("%v becomes %v, while %s is %v", x.Old.Links(), x.New.Links(), k.Addr.Name, c.States[k.Addr.Name])
+					}
+				}
+			}
+		}
+	})
+}
+
+func has(list []resource.LinkTo, l resource.LinkTo) bool {
+	return slices.ContainsFunc(list, func(x resource.LinkTo) bool { return x.UUID == l.UUID })
+}
