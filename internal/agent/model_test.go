@@ -180,6 +180,7 @@ func (d *drama) write(f *gen.File) {
 	d.truth.mu.Unlock()
 	d.file = f
 	for _, p := range d.agents {
+		p.tap.forget()
 		p.w.src.set(string(gen.Text(f)), nil)
 	}
 }
@@ -235,7 +236,8 @@ func (d *drama) writes() []string {
 func (d *drama) play() {
 	d.pass(time.Minute)
 	acts := d.acts()
-	names := keysOf(acts)
+	// Of a list, the first are drawn more often than the last.
+	names := append([]string{"nothing", "secret: another passphrase", "store: another vault", "file: other servers", "servers: fail", "restart", "human", "fault"}, keysOf(acts)...)
 	for range rapid.IntRange(1, 25).Draw(d.T, "acts") {
 		name := rapid.SampledFrom(names).Draw(d.T, "act")
 		d.note("%s", name)
@@ -330,6 +332,36 @@ func (d *drama) acts() map[string]func() {
 			d.renew(one("secret", "cred:s1", "cred:s2", "cred:s3"))
 			d.write(d.file)
 		},
+		"secret: another passphrase": func() {
+			f := d.file.Clone()
+			i := slices.IndexFunc(f.Entries, func(e *gen.Entry) bool { return e.Kind == resource.Onboard })
+			old, next := d.passphrases()
+			if i < 0 || old == "" {
+				return
+			}
+			f.Entries[i] = &gen.Entry{Kind: resource.Onboard, Fields: map[string]any{"onboard.passphrase": next, resource.Proof: old}}
+			if rapid.Bool().Draw(d.T, "lost") {
+				d.lose("PATCH", "/api/security/key-managers/*-*-*-*-*")
+			}
+			d.write(f)
+		},
+		"store: another vault": func() {
+			f := d.file.Clone()
+			for i, e := range f.Entries {
+				if e.Fields["configuration.name"] != nil {
+					f.Entries[i].Fields["enabled"] = true
+					if rapid.Bool().Draw(d.T, "lost") {
+						d.lose("PATCH", "/api/security/key-stores*")
+					}
+					d.write(f)
+					return
+				}
+			}
+			e := d.fit(gen.Filled(d.T, &gen.Entry{Kind: resource.Azure, SVM: "vs2", Fields: map[string]any{"configuration.name": "two"}}))
+			e.Fields["enabled"] = rapid.Bool().Draw(d.T, "enabled")
+			f.Entries = append(f.Entries, e)
+			d.write(f)
+		},
 		"servers: fail": func() { d.shake() },
 		"servers: work": func() { d.steady() },
 		"node: goes": func() {
@@ -414,6 +446,35 @@ func (d *drama) inject() {
 		rapid.IntRange(1, 6).Draw(d.T, "nth"), rapid.IntRange(1, 4).Draw(d.T, "times"), action)
 	d.note("  %s", text)
 	if err := d.sim.Fault(text); err != nil {
+		d.Fatal(err)
+	}
+}
+
+// passphrases returns which secret is the passphrase in use, as far as there is one, and
+// another.
+func (d *drama) passphrases() (old, next string) {
+	w := d.agents[0].w
+	w.secrets.mu.Lock()
+	defer w.secrets.mu.Unlock()
+	for _, m := range d.state().KeyManagers {
+		for _, ref := range keysOf(w.secrets.of) {
+			if p := m.Onboard.Passphrase; p != "" && w.secrets.of[ref] == p {
+				old = ref
+			}
+		}
+	}
+	for _, ref := range []string{"cred:s1", "cred:s2", "cred:s3"} {
+		if ref != old && next == "" {
+			next = ref
+		}
+	}
+	return old, next
+}
+
+// lose has the answer to the next such request go lost after it has had its effect, or fail.
+func (d *drama) lose(method, path string) {
+	action := rapid.SampledFrom([]string{`{"drop": "after"}`, `{"status": 500, "code": "1", "message": "internal"}`, `{"drop": "before"}`}).Draw(d.T, "loss")
+	if err := d.sim.Fault(fmt.Sprintf(`{"method": %q, "path": %q, "action": %s}`, method, path, action)); err != nil {
 		d.Fatal(err)
 	}
 }
@@ -542,17 +603,22 @@ func (d *drama) uncover() {
 	}
 }
 
-// resolve says of the operations that nobody can tell the end of that they failed, as people do
-// once they have looked; and ends the jobs that never end.
+// resolve says what became of the operations that nobody can tell the end of, as people do once
+// they have looked.
 func (d *drama) resolve() {
 	led, err := state.Read(d.agents[0].dir, "c1")
 	if err != nil {
 		d.Fatal(err)
 	}
+	d.agents[0].tap.forget()
 	for _, o := range led.Open {
 		d.note("  resolved: %s %s of %s", o.Name(), o.Title(), o.Addr)
+		outcome := "failed"
+		if method, path, _ := strings.Cut(o.Request, " "); o.Action == "enable" && d.try(method, path, `{"enabled": true}`) {
+			outcome = "applied" // a switch that hangs goes on only when it is asked for once more
+		}
 		g := plan.Given{At: time.Now(), By: "somebody", Reason: "looked"}
-		if _, err := (state.Orders{Dir: d.agents[0].dir}).Resolve(plan.Resolution{Given: g, Operation: o.Name(), Outcome: "failed"}); err != nil {
+		if _, err := (state.Orders{Dir: d.agents[0].dir}).Resolve(plan.Resolution{Given: g, Operation: o.Name(), Outcome: outcome}); err != nil {
 			d.Fatal(err)
 		}
 	}

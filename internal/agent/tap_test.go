@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -30,6 +32,7 @@ type tap struct {
 	answered map[string]*ontapsim.Cluster // by host: who said last who it is
 	seen     map[string]sight             // by host: the newest look at reachability
 	writes   int
+	unknown  map[string]bool // what must not be sent twice, and of which the last outcome is not known
 }
 
 // A truth is what nobody asks a cluster for.
@@ -62,7 +65,7 @@ type sight struct {
 type sending struct{ id, method, path string }
 
 func newTap(w *world, truths func(string) *truth) *tap {
-	return &tap{w: w, truths: truths, home: maps.Clone(w.net.hosts), inFlight: map[string]int{}, last: map[string]sending{}, answered: map[string]*ontapsim.Cluster{}, seen: map[string]sight{}}
+	return &tap{w: w, truths: truths, home: maps.Clone(w.net.hosts), inFlight: map[string]int{}, last: map[string]sending{}, answered: map[string]*ontapsim.Cluster{}, seen: map[string]sight{}, unknown: map[string]bool{}}
 }
 
 func (x *tap) fault(format string, args ...any) {
@@ -80,13 +83,22 @@ func (x *tap) RoundTrip(r *http.Request) (*http.Response, error) {
 		x.look(host, sim, r)
 		return x.w.net.RoundTrip(r)
 	}
-	x.leaves(host, sim, r)
-	defer func() {
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		x.inFlight[host]--
-	}()
-	return x.w.net.RoundTrip(r)
+	once := x.leaves(host, sim, r)
+	resp, err := x.w.net.RoundTrip(r)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.inFlight[host]--
+	if once != "" {
+		x.unknown[once] = err != nil || resp.StatusCode >= 500
+	}
+	return resp, err
+}
+
+// forget is told that the file has changed, or that people have said what became of everything.
+func (x *tap) forget() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	clear(x.unknown)
 }
 
 // look notes what a GET shows.
@@ -108,8 +120,9 @@ func (x *tap) look(host string, sim *ontapsim.Cluster, r *http.Request) {
 	}
 }
 
-// leaves checks a request that may change something: S6, S7, S8, S9, S16, S1 and S3.
-func (x *tap) leaves(host string, sim *ontapsim.Cluster, r *http.Request) {
+// leaves checks a request that may change something: S6, S7, S8, S9, S16, S1 and S3. It
+// returns what identifies a request that must not be sent twice; empty for any other.
+func (x *tap) leaves(host string, sim *ontapsim.Cluster, r *http.Request) (once string) {
 	path := r.URL.EscapedPath()
 	what := r.Method + " " + path
 	x.mu.Lock()
@@ -137,7 +150,7 @@ func (x *tap) leaves(host string, sim *ontapsim.Cluster, r *http.Request) {
 	i := slices.IndexFunc(led.Open, func(o plan.Operation) bool { return o.ID == last.id })
 	if i < 0 {
 		x.fault("S6: %s leaves, and operation %s is not on disk", what, last.id)
-		return
+		return ""
 	}
 	for _, o := range led.Open {
 		if o.ID != last.id && o.Addr == led.Open[i].Addr && o.Repeat == resource.Never && led.Open[i].Repeat != resource.Repeatable {
@@ -147,6 +160,22 @@ func (x *tap) leaves(host string, sim *ontapsim.Cluster, r *http.Request) {
 	if r.Method == http.MethodDelete {
 		x.removes(host, led.Open[i].Addr, path, looked)
 	}
+	if led.Open[i].Repeat != resource.Never {
+		return ""
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		x.fault("%v", err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	once = what + " " + string(body)
+	x.mu.Lock()
+	again := x.unknown[once]
+	x.mu.Unlock()
+	if again {
+		x.fault("S9: %s is sent again, and nobody knows what became of it", what)
+	}
+	return once
 }
 
 // removes checks a removal: that the file asks for it, and that enough remains.
