@@ -46,12 +46,8 @@ type player struct {
 // TestModel: whatever happens, what should never be sent is not sent; and when all is well
 // again the cluster becomes what the file says, and stays so without another word.
 func TestModel(t *testing.T) {
-	cases := 60
-	if raceDetector || testing.Short() {
-		cases = 4
-	}
 	dirs := &directories{t: t}
-	gen.Check(t, cases, func(rt *rapid.T) {
+	gen.Check(t, 60, func(rt *rapid.T) {
 		rapid.SyncTest(rt, func(rt *rapid.T) {
 			d := newDrama(rt, dirs)
 			defer d.end()

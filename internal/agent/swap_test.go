@@ -159,11 +159,7 @@ func (g *rough) check(r *http.Request) {
 // come back and connections are lost between any two requests. At each request that removes
 // one, enough remain; and when all is well again the list is the file's.
 func TestSwap(t *testing.T) {
-	cases := 400
-	if raceDetector || testing.Short() {
-		cases = 20
-	}
-	gen.Check(t, cases, func(rt *rapid.T) {
+	gen.Check(t, 400, func(rt *rapid.T) {
 		rapid.SyncTest(rt, func(rt *rapid.T) {
 			g := &rough{game: newGame(rt, 1, drawn{rt}, &booklet{})}
 			g.playRough()

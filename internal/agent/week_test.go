@@ -62,7 +62,6 @@ type fleetOf struct {
 	names  []string
 	files  map[string]cluster
 	passes int
-	slow   time.Duration
 }
 
 func newFleetOf(t *testing.T, seed uint64, clusters int) *fleetOf {

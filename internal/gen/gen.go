@@ -24,7 +24,7 @@ const (
 func Seed() uint64 { return number(seedVar) }
 
 // Cases is how many cases a run has that has n without being asked for more.
-func Cases(n int) int { return n * int(number(factorVar)) }
+func Cases(n int) int { return max(n*int(number(factorVar))/slowness, 1) }
 
 func number(name string) uint64 {
 	if n, err := strconv.ParseUint(os.Getenv(name), 10, 32); err == nil && n > 0 {
