@@ -29,7 +29,7 @@ var guarded = map[string]struct{ pkg, test string }{
 	"mode":         {"agent", "TestObserve"},
 	"source":       {"agent", "TestBrokenSource"},
 	"state":        {"agent", "TestDamagedJournal"},
-	"unsettled":    {"diff", "TestUnknownBlocksItsScope"},
+	"unsettled":    {"diff", "TestUnsettledHoldsItsScope"},
 	"key_store":    {"rules", "TestPlan"},
 	"passphrase":   {"rules", "TestPlan"},
 	"keys":         {"rules", "TestPlan"},

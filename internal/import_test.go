@@ -73,6 +73,8 @@ var rules = []rule{
 
 	{pkg: "internal/agent", not: []string{"net/http", "os", "github.com/prometheus/...", "kmagent/internal/ontap", "kmagent/internal/live", "kmagent/internal/apply", "kmagent/internal/state", "kmagent/internal/watch", "kmagent/internal/resolve", "kmagent/internal/metrics"}, direct: true, why: "a loop meets the world as interfaces"},
 
+	{pkg: "internal/gen", not: []string{"ours"}, but: []string{"internal/resource", "internal/schedule", "internal/secret", "internal/rules", "internal/plan", "internal/desired", "internal/diff"}, why: "what draws situations knows decisions, and neither who reads nor who sends"},
+
 	{pkg: "internal/ontapsim", not: []string{"ours"}, why: "the simulator checks the tables, so it must not be made of them"},
 	{pkg: "cmd/ontapsim", not: []string{"ours"}, but: []string{"internal/ontapsim"}, why: "the simulator is a program of its own"},
 }
@@ -160,6 +162,17 @@ func TestSimulatorStaysOutside(t *testing.T) {
 		}
 		if slices.Contains(p.Deps, sim) {
 			t.Errorf("%s imports the simulator", name)
+		}
+	}
+}
+
+// What draws situations is for tests: nothing else may have it inside, nor what it draws with.
+func TestGeneratorsStayOutside(t *testing.T) {
+	for name, p := range packages(t) {
+		for _, path := range []string{module + "internal/gen", "pgregory.net/rapid"} {
+			if name != "internal/gen" && slices.Contains(p.Deps, path) {
+				t.Errorf("%s imports %s", name, path)
+			}
 		}
 	}
 }

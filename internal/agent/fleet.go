@@ -37,6 +37,9 @@ type Fleet struct {
 	Loaded    func(Revision)              // after each look at the source; from one goroutine
 	Beat      func()                      // called at least every BeatEvery while the fleet is alive; may be nil
 	BeatEvery time.Duration
+	// Random returns a time of at least 0 and below n, for the pauses of a cluster; from several
+	// goroutines; nil: anything.
+	Random func(cluster string, n time.Duration) time.Duration
 
 	woken   chan struct{} // one slot
 	once    sync.Once     // of woken

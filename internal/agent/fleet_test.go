@@ -174,7 +174,7 @@ func TestReplacesServers(t *testing.T) {
 }
 
 // replay does to a set of servers what a request did.
-func replay(t *testing.T, have map[string]bool, r request) {
+func replay(t tester, have map[string]bool, r request) {
 	t.Helper()
 	if strings.Contains(r.Query, "force") {
 		t.Errorf("%s has %s", r, r.Query)

@@ -36,15 +36,21 @@ func (n *notebook) End(string, plan.End) error                 { return nil }
 
 // A game is one cluster of two nodes with one key manager, and a loop that keeps it.
 type game struct {
-	t       *testing.T
+	t       tester
 	w       *world
-	rnd     *rand.Rand
+	rnd     dice
 	states  map[string][2]string // of each server as each node sees it
 	want    []string
 	floor   int
 	read    int // requests seen
 	servers map[string]bool
 	loop    *Loop
+}
+
+// Dice are what a game is played with; a *rand.Rand is some.
+type dice interface {
+	IntN(n int) int
+	Shuffle(n int, swap func(i, j int))
 }
 
 var universe = []string{"ks1:5696", "ks2:5696", "ks3:5696", "ks4:5696", "ks5:5696", "ks6:5696"}
@@ -110,7 +116,7 @@ func (g *game) ask() {
 // wanted server that is there must be available.
 func (g *game) pass() Pass {
 	g.t.Helper()
-	p := g.loop.Once(g.t.Context(), Orders{})
+	p := g.loop.Once(context.Background(), Orders{})
 	if p.Err != nil {
 		g.t.Fatalf("the pass failed: %v", p.Err)
 	}
@@ -155,7 +161,7 @@ func TestFloor(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		for seed := range cases {
-			g := newGame(t, seed)
+			g := newGame(t, seed, rand.New(rand.NewPCG(seed, 42)), &notebook{})
 			g.play()
 			if t.Failed() {
 				t.Fatalf("seed %d", seed)
@@ -164,7 +170,7 @@ func TestFloor(t *testing.T) {
 	})
 }
 
-func newGame(t *testing.T, seed uint64) *game {
+func newGame(t tester, seed uint64, rnd dice, book journal) *game {
 	w := &world{t: t, net: &network{hosts: ontapsim.Hosts{}}}
 	w.net.hosts["c1"] = ontapsim.New(ontapsim.Config{Name: "c1", Seed: seed, SVMs: []string{"vs1"}})
 	cred, err := ontap.Basic("admin", []byte("netapp1!"))
@@ -180,8 +186,7 @@ func newGame(t *testing.T, seed uint64) *game {
 	if err != nil {
 		t.Fatal(err)
 	}
-	book := &notebook{}
-	return &game{t: t, w: w, rnd: rand.New(rand.NewPCG(seed, 42)), states: map[string][2]string{}, servers: map[string]bool{},
+	return &game{t: t, w: w, rnd: rnd, states: map[string][2]string{}, servers: map[string]bool{},
 		loop: &Loop{Edges: Edges{Reader: live.NewReader("c1", client, 1), Memory: book,
 			Actor: actor{&apply.Runner{Writer: client, Secrets: &w.secrets, Key: key, Journal: book}}}}}
 }
@@ -191,7 +196,7 @@ func (g *game) play() {
 	t.Helper()
 	g.steady()
 	g.ask()
-	first := g.loop.Once(t.Context(), Orders{}) // makes the key manager
+	first := g.loop.Once(context.Background(), Orders{}) // makes the key manager
 	if err := first.Failure(); err != nil {
 		t.Fatal(err)
 	}

@@ -85,17 +85,29 @@ func (n *network) comeBetween(f func(*http.Request) error) {
 	n.between = f
 }
 
+// A tester is what the helpers need of a *testing.T, or a *rapid.T.
+type tester interface {
+	Helper()
+	Error(...any)
+	Errorf(string, ...any)
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
 // A world is an agent over simulated clusters, in fake time, with its state on disk.
 type world struct {
-	t       *testing.T
+	t       tester
 	net     *network
 	src     *source
 	fleet   *Fleet
 	store   *state.Store
 	secrets passwords
 	log     *logged
-	// journal may come between an agent and its journal.
-	journal func(cluster string, b *state.Book) journal
+	// journal may come between an agent and its journal, and transport between it and the network.
+	journal   func(cluster string, b *state.Book) journal
+	transport http.RoundTripper
+	random    func(cluster string, n time.Duration) time.Duration // of pauses; nil: anything
+	dir       string                                              // of the state, and of the orders of people
 
 	mu     sync.Mutex
 	passes []Pass
@@ -155,16 +167,22 @@ func simulate(t *testing.T, clusters int, f func(t *testing.T, w *world)) {
 			name := fmt.Sprintf("c%d", i+1)
 			w.net.hosts[name] = ontapsim.New(ontapsim.Config{Name: name, Seed: uint64(i), SVMs: []string{"vs1", "vs2", "vs3"}})
 		}
-		w.fleet = &Fleet{Name: "keys.yaml", Open: w.open, Interval: 5 * time.Minute, Health: 30 * time.Minute, Passes: 8,
-			Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Done: w.done, Loaded: func(Revision) {}}
+		w.fleet = w.agent()
 		f(t, w)
 	})
+}
+
+// agent is one that looks after all that its world's file has.
+func (w *world) agent() *Fleet {
+	return &Fleet{Name: "keys.yaml", Open: w.open, Interval: 5 * time.Minute, Health: 30 * time.Minute, Passes: 8, Random: w.random,
+		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Done: w.done, Loaded: func(Revision) {}}
 }
 
 // start starts the agent over a state directory; stop stops it and returns how long that took.
 func (w *world) start(dir string) {
 	w.t.Helper()
 	var err error
+	w.dir = dir
 	if w.store, err = state.Open(dir); err != nil {
 		w.t.Fatal(err)
 	}
@@ -193,19 +211,30 @@ func (w *world) open(spec desired.Cluster) (Edges, error) {
 	w.opened++
 	w.mu.Unlock()
 	basic := spec.Auth.(desired.Basic)
-	client, err := ontap.New(ontap.Config{Endpoint: spec.Endpoint, Transport: w.net,
+	cfg := ontap.Config{Endpoint: spec.Endpoint, Transport: w.net,
 		Credentials: func(ctx context.Context) (ontap.Credential, error) {
 			v, err := w.secrets.Resolve(ctx, basic.Password)
 			if err != nil {
 				return ontap.Credential{}, err
 			}
 			return ontap.Basic(basic.Username, v.Expose())
-		}})
+		}}
+	parallel := 2
+	if w.transport != nil {
+		cfg.Transport = w.transport
+	}
+	if w.random != nil {
+		parallel = 1 // which of two requests comes first is nobody's choice
+		cfg.Random = func(n time.Duration) time.Duration { return w.random(spec.Name, n) }
+	}
+	client, err := ontap.New(cfg)
 	if err != nil {
 		return Edges{}, err
 	}
-	e := Edges{Reader: live.NewReader(spec.Name, client, 2)}
-	runner := &apply.Runner{Writer: client, Secrets: &w.secrets, Key: w.store.Key()}
+	orders := state.Orders{Dir: w.dir}
+	e := Edges{Reader: live.NewReader(spec.Name, client, parallel), Again: client.ResetCredentials,
+		Standing: func() (plan.Standing, error) { return state.ReadOrders(w.dir) }}
+	runner := &apply.Runner{Writer: client, Secrets: &w.secrets, Key: w.store.Key(), Use: orders.Use}
 	e.Actor = actor{runner}
 	book, err := w.store.Book(spec.Name)
 	if err != nil {

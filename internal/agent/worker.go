@@ -174,16 +174,16 @@ func (w *worker) rest(p Pass, spec desired.Cluster) time.Duration {
 	switch {
 	case forgetful(err) != nil && p.Observed != nil:
 		// The cluster is well and goes on being observed.
-		return spread(w.fleet.interval(spec))
+		return spread(w.fleet.interval(spec), w.fleet.random(w.name))
 	case err != nil && !(p.Perished() && p.Report.Changed()):
 		w.failures++
-		return pause(w.failures)
+		return pause(w.failures, w.fleet.random(w.name))
 	case p.Report != nil && p.Report.Changed():
 		w.failures = 0
 		return min(readBack, w.fleet.interval(spec))
 	default:
 		w.failures = 0
-		return untilTurn(p.Plan.Turns, spread(w.fleet.interval(spec)))
+		return untilTurn(p.Plan.Turns, spread(w.fleet.interval(spec), w.fleet.random(w.name)))
 	}
 }
 

@@ -181,8 +181,9 @@ func (d *decider) migrate(s *plan.Step, from, to *resource.Object) {
 	}
 	for _, m := range []*resource.Object{from, to} {
 		d.listed(s, m)
-		if g, reason := d.allAvailable(m, "keys are moved only while all is well with both sides"); g != plan.NoGuard {
-			d.block(s, s.Source, plan.Held, g, m.Addr.String()+": "+reason)
+		if c, bad := d.allAvailable(m, "keys are moved only while all is well with both sides"); bad {
+			c.reason = m.Addr.String() + ": " + c.reason
+			d.heed(s, s.Source, c)
 		}
 		if r, bad := unreached(m); bad {
 			d.block(s, s.Source, plan.Held, plan.Reachability, fmt.Sprintf("the key service of %s is not reachable from %s", m.Addr, orCluster(r.Node)))

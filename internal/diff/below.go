@@ -36,8 +36,8 @@ func (d *decider) mayStart(s *plan.Step, want *resource.Object) bool {
 		if !want.Kind.NeedsAll {
 			return true
 		}
-		if g, reason := d.allAvailable(above, "a new "+want.Kind.Name+" goes to every one"); g != plan.NoGuard {
-			d.block(s, want.Source, plan.Held, g, reason)
+		if c, bad := d.allAvailable(above, "a new "+want.Kind.Name+" goes to every one"); bad {
+			d.heed(s, want.Source, c)
 		}
 		return true
 	}

@@ -161,7 +161,7 @@ func (d *decider) tooNew(want *resource.Object, there bool) bool {
 		d.refuse(op, want, want.Source, plan.Version, fmt.Sprintf("needs ONTAP %s; the cluster runs %s", want.Kind.Since, v))
 		return true
 	}
-	for _, o := range append([]*resource.Object{want}, want.Children...) {
+	for _, o := range append([]*resource.Object{want}, byName(want.Children)...) {
 		for i := range o.Kind.Fields {
 			f := &o.Kind.Fields[i]
 			if o.Values[i].IsSet() && v.Before(f.Since) {

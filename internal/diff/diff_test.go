@@ -297,3 +297,36 @@ ready update key_server/vs/ks1:5696
 		})
 	}
 }
+
+// A server that cannot be added takes no place from one that can.
+func TestRefusedTakesNoPlace(t *testing.T) {
+	have := found(server{name: "ks1"}, server{name: "ks2"}, server{name: "ks3"})
+	have.Version = resource.Version{Generation: 9, Major: 10, Minor: 1}
+	p := diff.Compute(diff.Input{Cluster: "a", Have: have, Now: now, Policy: diff.Policy{MaxDeletes: 1},
+		Want: wanted(t, manager("server: ks1", "{server: ks4, secondary_key_servers: [ks4b]}", "server: ks5"))})
+	got := map[string]plan.Status{}
+	for _, s := range p.Steps {
+		got[s.Op.String()+" "+s.Addr.Name] = s.Status
+	}
+	want := map[string]plan.Status{"create ks4:5696": plan.Refused, "create ks5:5696": plan.Ready, "delete ks2:5696": plan.Held, "delete ks3:5696": plan.Held}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+}
+
+// An order to pass a guard passes what was seen, and not that nobody has looked: what else
+// speaks against a removal would not be seen either.
+func TestUnreadIsNotLifted(t *testing.T) {
+	have := found(server{name: "ks1"}, server{name: "ks2"})
+	have.Health = false
+	var orders []plan.Override
+	for i, g := range plan.Overridable() {
+		orders = append(orders, plan.Override{Given: plan.Given{ID: fmt.Sprint(i), Until: now.Add(time.Hour)}, Rule: string(g), Object: "a/key_server/vs/ks1:5696"})
+	}
+	p := diff.Compute(diff.Input{Cluster: "a", Have: have, Now: now, Policy: diff.Policy{MaxDeletes: 1}, Standing: plan.Standing{Overrides: orders},
+		Want: wanted(t, manager("server: ks2", "server: ks3"))})
+	s := p.Steps[len(p.Steps)-1]
+	if s.Op != plan.Delete || s.Status != plan.Held || len(s.Lifted) > 0 || !p.WantsHealth {
+		t.Errorf("%s of %s is %s (%s), by the orders %v; health is wanted: %t", s.Op, s.Addr, s.Status, s.Reason, s.Lifted, p.WantsHealth)
+	}
+}

@@ -18,7 +18,7 @@ func (d *decider) children(want, have *resource.Object, kind *resource.Kind) {
 		s := d.createChild(w, collection)
 		if kind.Limit > 0 && room >= kind.Limit {
 			d.block(&s, s.Source, plan.Held, plan.Order, fmt.Sprintf("there are %d of at most %d already: one must go first", room, kind.Limit))
-		} else {
+		} else if s.Status != plan.Refused {
 			room++
 		}
 		d.add(s)
@@ -29,7 +29,7 @@ func (d *decider) children(want, have *resource.Object, kind *resource.Kind) {
 	for _, h := range d.byHealth(l.left) {
 		s := d.deletion(want.Place(want.Kind.Children()), h, collection+"/"+resource.Segment(h.ID))
 		for _, c := range d.mayGo(h, l, kind) {
-			d.block(&s, s.Source, plan.Held, c.guard, c.reason)
+			d.heed(&s, s.Source, c)
 		}
 		if s.Status == plan.Ready {
 			l.going = append(l.going, h)
@@ -88,6 +88,24 @@ func childNamed(o *resource.Object, name string) *resource.Object {
 type complaint struct {
 	guard  plan.Guard
 	reason string
+	unread bool // it is that nobody has looked
+}
+
+// unread is the complaint that what would speak for or against something is not known yet. No
+// order lets a step pass it: whoever gave one has not seen what there is to see either, and
+// the next look will.
+func unread(g plan.Guard, what string) complaint {
+	return complaint{g, what + " was not read in this pass", true}
+}
+
+// heed holds a step for a complaint.
+func (d *decider) heed(s *plan.Step, at resource.Pos, c complaint) {
+	switch {
+	case !c.unread:
+		d.block(s, at, plan.Held, c.guard, c.reason)
+	case s.Status == plan.Ready:
+		s.Status, s.Guard, s.Reason, s.Source = plan.Held, c.guard, c.reason, at
+	}
 }
 
 // mayGo says what keeps a member from being removed now, if anything:
@@ -103,26 +121,26 @@ func (d *decider) mayGo(h *resource.Object, l membership, kind *resource.Kind) [
 	}
 	if !d.Have.Health {
 		d.plan.WantsHealth = true
-		return []complaint{{plan.Reachability, "reachability was not read in this pass"}}
+		return []complaint{unread(plan.Reachability, "reachability")}
 	}
 	var out []complaint
 	if len(l.missing) > 0 {
 		if len(l.kept)+len(l.left) < kind.Limit {
-			out = append(out, complaint{plan.Order, "first " + list(names(l.missing)) + " must be added and seen available on every node"})
+			out = append(out, complaint{guard: plan.Order, reason: "first " + list(names(l.missing)) + " must be added and seen available on every node"})
 		} else if !d.dead(h) {
-			out = append(out, complaint{plan.Order, fmt.Sprintf("all %d places are taken and some node may still reach this one; leave %s out of the list until this one is gone",
+			out = append(out, complaint{guard: plan.Order, reason: fmt.Sprintf("all %d places are taken and some node may still reach this one; leave %s out of the list until this one is gone",
 				kind.Limit, list(names(l.missing)))})
 		}
 	}
 	for _, k := range l.kept {
 		if bad := d.unavailable(k.have); len(bad) > 0 {
-			out = append(out, complaint{plan.Reachability, fmt.Sprintf("%s stays and is %s on %s", k.have.Addr.Name, bad[0].State, bad[0].Node)})
+			out = append(out, complaint{guard: plan.Reachability, reason: fmt.Sprintf("%s stays and is %s on %s", k.have.Addr.Name, bad[0].State, bad[0].Node)})
 			break
 		}
 	}
 	rest, floor := d.availableAfter(h, l), d.floor(l)
 	if rest < floor {
-		out = append(out, complaint{plan.Floor, fmt.Sprintf("%d would stay available on every node, and policy.min_reachable_servers is %d", rest, floor)})
+		out = append(out, complaint{guard: plan.Floor, reason: fmt.Sprintf("%d would stay available on every node, and policy.min_reachable_servers is %d", rest, floor)})
 	}
 	return out
 }
@@ -208,8 +226,8 @@ func (d *decider) regroup(s *plan.Step, want, have *resource.Object, i int, body
 	only := map[string]any{}
 	d.set(&shrink, want, i, have.Values[i], resolved, only)
 	shrink.Requests = []plan.Request{{Method: "PATCH", Path: d.path(have), Body: only}}
-	if g, reason := d.allAvailable(have, "it may need what is dropped"); g != plan.NoGuard {
-		d.block(&shrink, shrink.Source, plan.Held, g, reason)
+	if c, bad := d.allAvailable(have, "it may need what is dropped"); bad {
+		d.heed(&shrink, shrink.Source, c)
 	}
 	d.add(shrink)
 }
@@ -229,19 +247,19 @@ func hasUUID(links []resource.LinkTo, uuid string) bool {
 	return slices.ContainsFunc(links, func(l resource.LinkTo) bool { return l.UUID == uuid })
 }
 
-// allAvailable says whether every child of o is available on every node, and if not, also
-// why it should be.
-func (d *decider) allAvailable(o *resource.Object, why string) (plan.Guard, string) {
+// allAvailable complains if a child of o is not available on every node, and says why it
+// should be.
+func (d *decider) allAvailable(o *resource.Object, why string) (c complaint, bad bool) {
 	if !d.Have.Health {
 		d.plan.WantsHealth = true
-		return plan.Reachability, "reachability was not read in this pass"
+		return unread(plan.Reachability, "reachability"), true
 	}
 	for _, c := range byName(o.Children) {
 		if bad := d.unavailable(c); len(bad) > 0 {
-			return plan.Reachability, fmt.Sprintf("%s is %s on %s; %s", c.Addr.Name, bad[0].State, bad[0].Node, why)
+			return complaint{guard: plan.Reachability, reason: fmt.Sprintf("%s is %s on %s; %s", c.Addr.Name, bad[0].State, bad[0].Node, why)}, true
 		}
 	}
-	return plan.NoGuard, ""
+	return complaint{}, false
 }
 
 func names(list []*resource.Object) []string {

@@ -33,7 +33,7 @@ func (d *decider) holdKeys() {
 					d.plan.WantsKeys = append(d.plan.WantsKeys, uuid)
 				}
 			}
-			d.block(s, s.Source, plan.Held, plan.Keys, "which keys the nodes have was not read in this pass")
+			d.heed(s, s.Source, unread(plan.Keys, "which keys the nodes have"))
 		case d.Have.Keys.Err != "":
 			d.block(s, s.Source, plan.Held, plan.Keys, "which keys the nodes have could not be read: "+plan.Safe(d.Have.Keys.Err))
 		default:

@@ -15,8 +15,8 @@ import (
 	"kmagent/internal/schedule"
 )
 
-// told is a plan with what became of slots in it.
-func told(p plan.Plan) string {
+// outlined is a plan with what became of slots in it.
+func outlined(p plan.Plan) string {
 	text := short(p)
 	for _, s := range p.Steps {
 		if !s.Slot.IsZero() {
@@ -79,7 +79,7 @@ func TestScheduledBackup(t *testing.T) {
 				c.tune(&in, &m)
 			}
 			in.Ledger.Objects = map[resource.Addr]plan.Remembered{okm: m}
-			if d := cmp.Diff(c.want, told(diff.Compute(in))); d != "" {
+			if d := cmp.Diff(c.want, outlined(diff.Compute(in))); d != "" {
 				t.Errorf("%s (-want +got)\n%s", c.why, d)
 			}
 		})
@@ -157,7 +157,7 @@ func TestRotatePassphrase(t *testing.T) {
 			}
 			in.Ledger.Objects = map[resource.Addr]plan.Remembered{okm: m}
 			p := diff.Compute(in)
-			if d := cmp.Diff(c.want, told(p)); d != "" {
+			if d := cmp.Diff(c.want, outlined(p)); d != "" {
 				t.Errorf("%s (-want +got)\n%s", c.why, d)
 			}
 			for _, s := range p.Steps {
@@ -262,7 +262,7 @@ func TestRotateKey(t *testing.T) {
 				c.tune(&in)
 			}
 			p := diff.Compute(in)
-			got := told(p)
+			got := outlined(p)
 			for _, s := range p.Settled {
 				got += "settled " + s.Outcome.String() + "\n"
 			}

@@ -157,15 +157,15 @@ func (d *decider) holdRekeys() {
 		if s.Op != plan.Act || s.Status != plan.Ready || !strings.HasPrefix(s.Action, "rekey") {
 			continue
 		}
-		reason := ""
+		var c complaint
 		if !d.Have.Health {
 			d.plan.WantsHealth = true
-			reason = "reachability was not read in this pass"
+			c = unread(plan.Reachability, "reachability")
 		} else if r, bad := unreached(d.Have.Objects[s.Addr]); bad {
-			reason = "the key service is not reachable from " + cmp.Or(r.Node, "the cluster")
+			c = complaint{guard: plan.Reachability, reason: "the key service is not reachable from " + cmp.Or(r.Node, "the cluster")}
 		}
-		if reason != "" {
-			d.block(s, s.Source, plan.Held, plan.Reachability, reason)
+		if c.reason != "" {
+			d.heed(s, s.Source, c)
 			s.Rule = string(rules.KM051)
 		}
 	}

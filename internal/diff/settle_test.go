@@ -126,7 +126,7 @@ func TestResolved(t *testing.T) {
 }
 
 // An operation of which no end is known holds its scope, and no other.
-func TestUnknownBlocksItsScope(t *testing.T) {
+func TestUnsettledHoldsItsScope(t *testing.T) {
 	op := plan.Operation{ID: "7", Op: plan.Act, Action: "enable", Addr: resource.Addr{Cluster: "a", Kind: "azure_key_vault", SVM: "other"},
 		Repeat: resource.Never, At: now.Add(-time.Hour), Lost: true}
 	file := manager("{server: ks1, timeout: 30}", "{server: ks2}")

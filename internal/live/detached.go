@@ -15,7 +15,7 @@ func (r *Reader) readDetached(ctx context.Context, c *resource.Cluster, wanted [
 	cloned := false
 	for _, w := range wanted {
 		parent := c.Objects[w.Addr]
-		if parent == nil || w.Absent || !wantsDetached(w, c.Version) {
+		if parent == nil || parent.Kind != w.Kind || w.Absent || !wantsDetached(w, c.Version) {
 			continue
 		}
 		full, err := r.withDetached(ctx, parent)

@@ -139,6 +139,19 @@ func TestRequestsAreConstant(t *testing.T) {
 	}
 }
 
+// Where a key manager of another type stands than the file wants, there are no key servers to
+// be read: the plan says so, and the rest of the cluster is managed as before.
+func TestDetachedOfAnotherType(t *testing.T) {
+	want := resource.NewObject(resource.External, managerAt(""))
+	s := resource.NewObject(resource.KeyServer, resource.Addr{Cluster: "c1", Kind: "key_server", Name: "ks1:5696"})
+	s.Values[s.Kind.Index("create_remove_timeout")] = resource.Int(20)
+	want.Children = append(want.Children, s)
+	r := NewReader("c1", plain().with(`{"uuid":"k-1","scope":"cluster","onboard":{"enabled":true}}`), 4)
+	if got := read(t, r, false, want).Objects[managerAt("")]; got == nil || got.Kind != resource.Onboard {
+		t.Errorf("there is %v, want the onboard key manager", got)
+	}
+}
+
 func TestDetached(t *testing.T) {
 	own := func(uuid string) string { return "security/key-managers/" + uuid + "/key-servers" }
 	wants := func(svm string, set func(*resource.Object)) *resource.Object {

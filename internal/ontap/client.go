@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -44,6 +45,9 @@ type Config struct {
 	JobWait     time.Duration // for a job that Send started; default 10 min
 	IdleTimeout time.Duration // of a connection that is kept for the next exchange; default 90 s
 	MaxConns    int           // connections at a time; default 4
+
+	// Random returns a time of at least 0 and below n, for pauses; default: anything.
+	Random func(n time.Duration) time.Duration
 
 	// Transport takes the place of the network, for simulations: no TLS, no Dial.
 	Transport http.RoundTripper
@@ -97,6 +101,9 @@ func (cfg *Config) setDefaults(host string) {
 	cfg.JobWait = cmp.Or(cfg.JobWait, 10*time.Minute)
 	cfg.IdleTimeout = cmp.Or(cfg.IdleTimeout, 90*time.Second)
 	cfg.MaxConns = cmp.Or(cfg.MaxConns, 4)
+	if cfg.Random == nil {
+		cfg.Random = rand.N[time.Duration]
+	}
 	if cfg.Dial == nil {
 		cfg.Dial = func(context.Context) error { return nil }
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"mime"
 	"net/http"
 	"net/http/httptrace"
@@ -59,7 +58,7 @@ func (c *Client) read(ctx context.Context, r request, kept []byte) (reply, error
 		if !again || try == maxRetries {
 			return rep, err
 		}
-		wait = max(wait, pause/2+rand.N(pause))
+		wait = max(wait, pause/2+c.cfg.Random(pause))
 		pause *= pauseGrowth
 		if sleep(ctx, wait) != nil {
 			return rep, err

@@ -88,7 +88,9 @@ type Step struct {
 // scheduled, and that changes a key.
 func (s *Step) Rekeys() bool { return s.Timed && changesKey(s.Action) }
 
-func changesKey(action string) bool { return action != resource.KeyBackup && action != resource.RetireKey }
+func changesKey(action string) bool {
+	return action != resource.KeyBackup && action != resource.RetireKey
+}
 
 // Scopes lists the scopes that a step is about: an SVM's name, or empty for the cluster's own.
 func (s *Step) Scopes() []string {
