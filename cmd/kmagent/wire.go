@@ -169,11 +169,13 @@ func (w *wiring) writing(store *state.Store, done func(plan.Result)) func(desire
 		e.Actor = actor{runner}
 		var book *state.Book
 		e.Reopen = func() (agent.Memory, error) {
-			if book != nil {
-				book.Close() // it failed before; what it says now is no news
-			}
 			var err error
-			if book, err = store.Book(spec.Name); err != nil {
+			if book == nil {
+				book, err = store.Book(spec.Name)
+			} else {
+				err = book.Renew()
+			}
+			if err != nil {
 				return nil, err
 			}
 			audited := &auditedBook{book, w.audit, spec.Name}
