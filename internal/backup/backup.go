@@ -18,8 +18,8 @@ import (
 	"time"
 
 	"filippo.io/age"
-	"github.com/google/renameio/v2"
 
+	"kmagent/internal/disk"
 	"kmagent/internal/plan"
 	"kmagent/internal/secret"
 )
@@ -119,29 +119,20 @@ func (k *Keeper) write(at time.Time, sealed []byte, text string) (file string, e
 	if err := os.MkdirAll(k.Dir, 0o700); err != nil {
 		return "", fmt.Errorf("key backup: %w", err)
 	}
+	disk.Dir(filepath.Dir(filepath.Clean(k.Dir))).Sync() // where it is closed to us, we did not make the directory
 	base := filepath.Join(k.Dir, k.Cluster+"-key_backup-"+at.Format("20060102T150405Z"))
 	about, err := json.MarshalIndent(note{1, k.Cluster, at, filepath.Base(base) + ".age", digest(sealed), text}, "", "  ")
 	if err != nil {
 		return "", fmt.Errorf("key backup: %w", err)
 	}
-	for name, b := range map[string][]byte{base + ".age": sealed, base + ".json": append(about, '\n')} {
-		if err := renameio.WriteFile(name, b, 0o600, renameio.WithTempDir(k.Dir)); err != nil {
-			return "", fmt.Errorf("key backup: %w", err)
-		}
+	d := disk.Dir(k.Dir)
+	if err := disk.Write(d, filepath.Base(base)+".age", sealed); err != nil {
+		return "", fmt.Errorf("key backup: %w", err)
 	}
-	return base + ".age", syncDir(k.Dir)
-}
-
-// syncDir makes new names in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("key backup: %w", err)
+	if err := disk.Write(d, filepath.Base(base)+".json", append(about, '\n')); err != nil {
+		return "", fmt.Errorf("key backup: %w", err)
 	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("key backup: %w", err)
-	}
-	return nil
+	return base + ".age", nil
 }
 
 func digest(b []byte) string {
