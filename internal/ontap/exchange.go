@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"kmagent/internal/crashpoint"
 )
 
 // Limits of one answer. The records of 10,000 key managers, each with two servers, have 7 MB.
@@ -156,12 +158,15 @@ func (c *Client) exchange(ctx context.Context, r request, cred credential, kept 
 			seen.Reason = e.Reason
 		}
 		c.cfg.Observe(seen)
+		crashpoint.Pass("after", r.method, r.path)
 	}()
+	crashpoint.Pass("before", r.method, r.path)
 
 	sent := c.network == nil // what a simulation does with a request is not known
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+		GotConn:      func(httptrace.GotConnInfo) { connected.Store(true) },
+		WroteRequest: func(httptrace.WroteRequestInfo) { crashpoint.Pass("written", r.method, r.path) },
 	})
 	req, err := c.httpRequest(ctx, r, cred)
 	if err != nil {
