@@ -126,6 +126,9 @@ func (k *Keeper) write(at time.Time, sealed []byte, text string) (file string, e
 		return "", fmt.Errorf("key backup: %w", err)
 	}
 	d := disk.Dir(k.Dir)
+	if err := k.sweep(d); err != nil {
+		return "", fmt.Errorf("key backup: %w", err)
+	}
 	if err := disk.Write(d, filepath.Base(base)+".age", sealed); err != nil {
 		return "", fmt.Errorf("key backup: %w", err)
 	}
@@ -133,6 +136,17 @@ func (k *Keeper) write(at time.Time, sealed []byte, text string) (file string, e
 		return "", fmt.Errorf("key backup: %w", err)
 	}
 	return base + ".age", nil
+}
+
+// sweep removes what a crash left of a backup of this cluster that was being written.
+func (k *Keeper) sweep(d disk.Writer) error {
+	names, err := d.List()
+	for _, name := range names {
+		if strings.HasPrefix(name, "."+k.Cluster+"-key_backup-") {
+			err = errors.Join(err, d.Remove(name))
+		}
+	}
+	return err
 }
 
 func digest(b []byte) string {
