@@ -66,6 +66,9 @@ var rules = []rule{
 
 	{pkg: "internal/metrics", not: []string{"kmagent/internal/agent", "kmagent/internal/apply", "kmagent/internal/diff", "kmagent/internal/desired", "kmagent/internal/ontap"}, why: "what counts is told; it does not take part"},
 
+	{pkg: "internal/status", not: []string{"ours", "net/http", "github.com/prometheus/..."}, but: []string{"internal/plan", "internal/resource", "internal/secret"}, why: "what is known is told to it; it asks nobody, and serves nothing"},
+	{pkg: "internal/status", not: []string{"os", "log/slog"}, direct: true, why: "it writes to what it is given"},
+
 	{pkg: "internal/agent", not: []string{"net/http", "os", "github.com/prometheus/...", "kmagent/internal/ontap", "kmagent/internal/live", "kmagent/internal/apply", "kmagent/internal/state", "kmagent/internal/watch", "kmagent/internal/resolve", "kmagent/internal/metrics"}, direct: true, why: "a loop meets the world as interfaces"},
 
 	{pkg: "internal/ontapsim", not: []string{"ours"}, why: "the simulator checks the tables, so it must not be made of them"},
@@ -172,6 +175,9 @@ var bans = []ban{
 	{"time", "Now", "internal/diff", "a decision is given its time"},
 	{"time", "Since", "internal/diff", "a decision is given its time"},
 	{"time", "Until", "internal/diff", "a decision is given its time"},
+	{"time", "Now", "internal/status", "every age counts from the time of the report"},
+	{"time", "Since", "internal/status", "every age counts from the time of the report"},
+	{"time", "Until", "internal/status", "every age counts from the time of the report"},
 }
 
 func TestBans(t *testing.T) {

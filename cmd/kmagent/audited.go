@@ -2,7 +2,9 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,8 +22,9 @@ type auditor struct {
 	told     func(err error) // after each attempt to write; nil: it was written
 	revision func() string   // digest of the file in use
 
-	mu  sync.Mutex
-	log *audit.Log
+	mu   sync.Mutex
+	log  *audit.Log
+	sent map[string]uint64 // by cluster: the highest number of an operation that was sent before we began
 }
 
 func newAuditor(stateDir, kind string, revision func() string) *auditor {
@@ -41,8 +44,39 @@ func (a *auditor) ready() error {
 		a.told(err)
 		return err
 	}
+	if a.sent, err = highest(a.dir); err != nil {
+		return fmt.Errorf("the audit log cannot be read: %w", errors.Join(err, log.Close()))
+	}
 	a.log = log
 	return nil
+}
+
+// highest returns, for each cluster, the highest number of an operation that the log has.
+func highest(dir string) (map[string]uint64, error) {
+	out := map[string]uint64{}
+	err := audit.Read(dir, func(e audit.Entry) error {
+		i := strings.LastIndexByte(e.Op, '/')
+		if n, err := strconv.ParseUint(e.Op[i+1:], 10, 64); err == nil && i > 0 {
+			out[e.Op[:i]] = max(out[e.Op[:i]], n)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// highWater is [state.Store.HighWater]: what was put on record has been sent, or nearly.
+func (a *auditor) highWater(cluster string) (uint64, error) {
+	if err := a.ready(); err != nil {
+		return 0, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.sent[cluster], nil
+}
+
+// recoveredEntry puts on record that a journal was begun anew.
+func recoveredEntry(cluster string, r state.Recovered) audit.Entry {
+	return audit.Entry{Event: audit.Command, Cluster: cluster, Action: "state recover", Detail: fmt.Sprintf("%v; moved to %s", r.Cause, r.Moved)}
 }
 
 // append makes an entry durable.

@@ -28,7 +28,8 @@ func TestCodeOf(t *testing.T) {
 		{"credentials", &ontap.AuthError{}, exitAccess},
 		{"certificate", &ontap.TransportError{Reason: ontap.TLSExpired}, exitAccess},
 		{"no connection", &ontap.TransportError{Reason: ontap.Refused}, exitFailed},
-		{"stale", apply.ErrStale, exitStale},
+		{"stale", plan.ErrStale, exitStale},
+		{"changed", plan.ErrChanged, exitStale},
 	} {
 		if got := codeOf(tt.err); got != tt.want {
 			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
@@ -60,6 +61,30 @@ func TestWorst(t *testing.T) {
 	} {
 		if got := worst(tt.codes...); got != tt.want {
 			t.Errorf("worst of %v: %d, want %d", tt.codes, got, tt.want)
+		}
+	}
+}
+
+// A step that failed outdoes those that were left, and those outdo what is held.
+func TestReportCode(t *testing.T) {
+	result := func(o plan.Outcome, err error) plan.Result {
+		return plan.Result{Step: &plan.Step{}, Outcome: o, Err: err}
+	}
+	applied, stale := result(plan.Applied, nil), result(plan.NotAttempted, plan.ErrStale)
+	held := plan.Plan{Steps: []plan.Step{{Status: plan.Held, Guard: plan.Floor}}}
+	for _, tt := range []struct {
+		name string
+		pass agent.Pass
+		want int
+	}{
+		{"done", agent.Pass{Report: &plan.Report{Results: []plan.Result{applied}}}, exitOK},
+		{"left", agent.Pass{Report: &plan.Report{Results: []plan.Result{applied, stale}}, Plan: held}, exitStale},
+		{"failed and left", agent.Pass{Report: &plan.Report{Results: []plan.Result{result(plan.Failed, errors.New("x")), stale}}}, exitFailed},
+		{"held", agent.Pass{Report: &plan.Report{Results: []plan.Result{applied}}, Plan: held}, exitHeld},
+		{"not looked at", agent.Pass{Err: errors.New("x")}, exitFailed},
+	} {
+		if got := reportCode(&tt.pass); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -21,18 +22,27 @@ import (
 
 func planCommand(c *common) *cobra.Command {
 	var output string
+	var save saver
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Show what would change; sends only GET",
 		Long: `Read the clusters and show what would make them as the file says. Nothing is
 changed, on no cluster and in no state. It may run beside the service.
 
+--out keeps the plan for somebody to approve; apply carries it out, if it still is what
+is needed. It is bound to this file, to the clusters, to every object as it is now and
+to the secrets, and authenticated with the key in --state-dir: only the installation
+that made it takes it. No secret is in it.
+
 Exit 0: nothing to do. 2: changes pending. 4: something is held by a guard or refused.`,
-		Example: "  kmagent plan -f desired.yaml\n  kmagent plan -f desired.yaml -o markdown --cluster prod-a",
+		Example: "  kmagent plan -f desired.yaml\n  kmagent plan -f desired.yaml -o markdown --cluster prod-a\n  kmagent plan -f desired.yaml --out plan.json --valid-for 4h",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			render, err := renderer(output, c.out)
 			if err != nil {
+				return err
+			}
+			if err := save.prepare(c.stateDir); err != nil {
 				return err
 			}
 			state, err := c.load()
@@ -44,6 +54,9 @@ Exit 0: nothing to do. 2: changes pending. 4: something is held by a guard or re
 			if err := render(plansOf(passes)); err != nil {
 				return &exit{exitError, fmt.Errorf("write the plan: %w", err)}
 			}
+			if err := save.keep(c, output, state.Digest, passes); err != nil {
+				return err
+			}
 			if code := planCode(passes); code != exitOK {
 				return &exit{code, nil}
 			}
@@ -51,6 +64,8 @@ Exit 0: nothing to do. 2: changes pending. 4: something is held by a guard or re
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, json or markdown")
+	cmd.Flags().StringVar(&save.path, "out", "", "keep the plan in this file, for apply")
+	cmd.Flags().DurationVar(&save.validFor, "valid-for", time.Hour, "how long the plan that --out keeps may be carried out, at most 24h")
 	return cmd
 }
 
@@ -113,6 +128,23 @@ func (c *common) look(ctx context.Context, state *desired.State, orders agent.Or
 	}
 }
 
+// lookAgain looks anew at those clusters, several at a time.
+func lookAgain(ctx context.Context, passes []looked, orders agent.Orders, which func(*looked) bool) {
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i := range passes {
+		p := &passes[i]
+		if !which(p) {
+			continue
+		}
+		group.Go(func() error {
+			p.Pass = p.loop.Look(ctx, orders)
+			return nil
+		})
+	}
+	group.Wait() // the errors are in the passes
+}
+
 func plansOf(passes []looked) []plan.Plan {
 	out := make([]plan.Plan, len(passes))
 	for i := range passes {
@@ -168,7 +200,7 @@ func codeOf(err error) int {
 	if e, ok := errors.AsType[*ontap.TransportError](err); ok && e.Reason.TLS() {
 		return exitAccess
 	}
-	if errors.Is(err, apply.ErrStale) {
+	if errors.Is(err, plan.ErrStale) || errors.Is(err, plan.ErrChanged) {
 		return exitStale
 	}
 	return exitFailed

@@ -32,14 +32,16 @@ Cloud KMS and Barbican.
   kmagent plan     -f desired.yaml   what would change (sends only GET)
   kmagent apply    -f desired.yaml   change it
   kmagent run      -f desired.yaml   keep it so, as a service
+  kmagent status                     what the service knows, and what needs a human
 
 Every flag may be given as an environment variable too: --state-dir is
 KMAGENT_STATE_DIR, --web.listen-address is KMAGENT_WEB_LISTEN_ADDRESS.
 
-Exit codes: 0 done or nothing to do; 1 unexpected error; 2 changes pending (plan);
-3 the file is invalid, nothing was sent; 4 something is held by a guard or refused;
-5 some clusters failed; 6 the plan is stale; 7 another instance holds the state;
-8 the state cannot be used; 9 secret, authentication or TLS problem; 64 wrong flags.`
+Exit codes: 0 done or nothing to do; 1 unexpected error, or not in sync (status);
+2 changes pending (plan); 3 the file is invalid, nothing was sent; 4 something is held by
+a guard or refused; 5 some clusters failed; 6 the plan is stale; 7 another instance holds
+the state; 8 the state cannot be used; 9 secret, authentication or TLS problem;
+64 wrong flags.`
 
 func newRoot(s streams, env func(string) (string, bool)) *cobra.Command {
 	c := &common{streams: s, env: env}
@@ -72,7 +74,7 @@ func newRoot(s streams, env func(string) (string, bool)) *cobra.Command {
 	f.StringVar(&c.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
 	root.AddCommand(validateCommand(c), planCommand(c), applyCommand(c), runCommand(c), dumpCommand(c), schemaCommand(c), explainCommand(c), versionCommand(c),
-		operationsCommand(c), pauseCommand(c), resumeCommand(c), overrideCommand(c), ackCommand(c), auditCommand(c))
+		operationsCommand(c), pauseCommand(c), resumeCommand(c), overrideCommand(c), ackCommand(c), auditCommand(c), stateCommand(c), statusCommand(c))
 	return root
 }
 

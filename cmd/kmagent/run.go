@@ -21,6 +21,7 @@ import (
 	"kmagent/internal/ontap"
 	"kmagent/internal/plan"
 	"kmagent/internal/state"
+	"kmagent/internal/status"
 	"kmagent/internal/watch"
 )
 
@@ -37,7 +38,7 @@ last good one. SIGHUP reads the file again. SIGTERM finishes the step under way.
 		RunE:    func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&d.web.addresses, "web.listen-address", []string{"127.0.0.1:9469"}, "address to serve metrics on; repeatable")
+	f.StringSliceVar(&d.web.addresses, "web.listen-address", []string{defaultListen}, "address to serve metrics and the status on; repeatable")
 	f.StringVar(&d.web.config, "web.config.file", "", "TLS and basic authentication, in the form of Prometheus' exporter-toolkit")
 	f.BoolVar(&d.web.socket, "web.systemd-socket", false, "serve on the sockets that systemd passes")
 	f.DurationVar(&d.interval, "interval", time.Minute, "between passes over a cluster, where the file says nothing")
@@ -59,12 +60,13 @@ type service struct {
 	metrics  *metrics.Metrics
 	systemd  *systemd
 	board    *board
+	tracker  *status.Tracker
 	watcher  *watch.Watcher
 	beaten   atomic.Int64 // when the fleet last gave a sign of life, Unix nanoseconds
 	loaded   atomic.Bool  // a desired state is in use
 	goodAt   time.Time    // when the newest good one was loaded; of the fleet's goroutine
 	revision atomic.Value // string: digest of the desired state in use
-	store    *state.Store
+	store    *stateStore
 	mute     atomic.Bool // the audit log could not be written when last tried
 }
 
@@ -93,37 +95,41 @@ func (d *service) run(ctx context.Context) error {
 	if d.interval < time.Second || d.health < 0 || d.passes < 1 {
 		return &exit{exitUsage, errors.New("--interval is at least 1s, --health-interval not negative, --max-passes at least 1")}
 	}
-	store, err := openState(d.stateDir)
-	if err != nil {
-		return err
+	audit := newAuditor(d.stateDir, "daemon", d.digest)
+	defer audit.close()
+	d.store = &stateStore{dir: d.stateDir, highWater: audit.highWater}
+	_, unusable := d.store.get()
+	if unusable != nil && !mayPassByItself(unusable) {
+		return unusable
 	}
-	defer store.Close()
+	defer d.store.close()
 	reg := metrics.NewRegistry(release, revision())
 	d.metrics = metrics.New(reg, d.file)
 	d.systemd = newSystemd(d.log)
 	d.board = &board{show: d.systemd.status}
+	d.tracker = status.NewTracker(status.Agent{Version: release, Commit: revision(), Started: time.Now().UTC()})
 	d.watcher = watch.New(watch.Config{Path: d.file, Log: d.log})
 	d.beat()
-	server, err := d.web.serve(metrics.Handler(reg, d.log), d, d.log)
+	server, err := d.web.serve(metrics.Handler(reg, d.log), newStatusPages(d.tracker), d, d.log)
 	if err != nil {
 		return &exit{exitError, err}
 	}
 	defer server.stop()
 	d.log.Info("started", "event", "start", "version", release, "commit", revision(), "go", runtime.Version(), "file", d.file, "state_dir", d.stateDir)
 
+	if unusable != nil {
+		d.log.Error("state cannot be taken; clusters are observed and nothing is written until it can", "event", "state.write_failed", "err", plan.Safe(unusable.Error()))
+	}
 	w := d.wiring(0)
-	w.audit = newAuditor(d.stateDir, "daemon", d.digest)
-	w.audit.told = d.audited
-	defer w.audit.close()
+	w.audit, audit.told = audit, d.audited
 	w.exchange = func(cluster string, x ontap.Exchange) {
 		d.metrics.Exchange(cluster, x.Method, x.Path, x.Status, x.Took)
 	}
 	w.retried = func(cluster string, err error) { d.metrics.Retried(cluster, retryReason(err)) }
 	fleet := &agent.Fleet{
-		Name: d.file, Only: d.clusters, Open: w.writing(store, nil), Observe: d.observe, Interval: d.interval, Health: d.health,
+		Name: d.file, Only: d.clusters, Open: w.writing(d.store, nil), Observe: d.observe, Interval: d.interval, Health: d.health,
 		Passes: d.passes, Log: d.log, Judge: d.judge, Done: d.passed, Loaded: d.loadedFile, Beat: d.beat, BeatEvery: d.systemd.beatEvery(),
 	}
-	d.store = store
 	var parts sync.WaitGroup
 	parts.Go(func() { d.watcher.Run(ctx) })
 	parts.Go(func() { d.onHangup(ctx) })
@@ -218,6 +224,7 @@ func (d *service) loadedFile(rev agent.Revision) {
 		problem = rev.Err.Error()
 	}
 	d.board.load(source.Revision, names, problem)
+	d.known(rev)
 }
 
 // judged tells that the file holds every write by itself, or remembers that it is in use.
@@ -229,7 +236,11 @@ func (d *service) judged(rev agent.Revision) {
 	if rev.Hold.Hold != plan.NoGuard || rev.State == nil {
 		return
 	}
-	if err := d.inUse(d.store, rev.State); err != nil {
+	store, err := d.store.get()
+	if err == nil {
+		err = d.inUse(store, rev.State)
+	}
+	if err != nil {
 		d.log.Error("baseline not written", "event", "state.write_failed", "err", plan.Safe(err.Error()))
 	}
 }
@@ -287,12 +298,13 @@ func (d *service) declared(s *desired.State) []metrics.Cluster {
 
 // passed counts a pass.
 func (d *service) passed(p agent.Pass) {
-	m := metrics.Pass{Ended: p.Began.Add(p.Took), Took: p.Took, Observed: p.Observed, Report: p.Report, Result: resultOf(p)}
+	m := metrics.Pass{Ended: p.Began.Add(p.Took), Took: p.Took, Observed: p.Observed, Report: p.Report, Result: resultOf(p), NoMemory: p.Forgetful()}
 	if p.Plan.Err == nil {
 		m.Plan = &p.Plan
 	}
 	d.metrics.Pass(p.Cluster, m)
 	d.board.pass(p.Cluster, m.Result)
+	d.seen(p, string(m.Result))
 }
 
 func resultOf(p agent.Pass) metrics.Result {

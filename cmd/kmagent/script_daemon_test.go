@@ -25,7 +25,8 @@ type running struct {
 
 const daemonLog = "daemon.log"
 
-// startDaemon is daemon [FLAG...]: it starts kmagent run and waits until metrics are served.
+// startDaemon is daemon [FLAG...]: it starts kmagent run, waits until metrics are served, and
+// sets $WEB to where.
 func (s *script) startDaemon(args []string) error {
 	s.killDaemon()
 	r, w, err := os.Pipe()
@@ -52,7 +53,11 @@ func (s *script) startDaemon(args []string) error {
 		cmd.Wait()
 		close(d.done)
 	}()
-	return d.awaitAddress(filepath.Join(s.work, daemonLog))
+	if err := d.awaitAddress(filepath.Join(s.work, daemonLog)); err != nil {
+		return err
+	}
+	s.Setenv("WEB", d.address)
+	return nil
 }
 
 // environment is the script's, as far as kmagent looks at it.

@@ -24,7 +24,7 @@ type webFlags struct {
 // maxConnections bounds the scrapers and the curious.
 const maxConnections = 64
 
-// A webServer serves metrics and whether we are well. Nothing can be changed through it.
+// A webServer serves metrics, what we know and whether we are well. Nothing can be changed through it.
 type webServer struct {
 	http http.Server
 	done chan struct{}
@@ -38,7 +38,7 @@ type health interface {
 }
 
 // serve opens the listeners and serves until stop. The addresses it got are in the log.
-func (f webFlags) serve(metrics http.Handler, h health, log *slog.Logger) (*webServer, error) {
+func (f webFlags) serve(metrics http.Handler, status *statusPages, h health, log *slog.Logger) (*webServer, error) {
 	if err := web.Validate(f.config); err != nil {
 		return nil, fmt.Errorf("--web.config.file: %w", err)
 	}
@@ -47,7 +47,7 @@ func (f webFlags) serve(metrics http.Handler, h health, log *slog.Logger) (*webS
 		return nil, err
 	}
 	s := &webServer{done: make(chan struct{}), log: log, http: http.Server{
-		Handler:           getOnly(pages(metrics, h)),
+		Handler:           getOnly(pages(metrics, status, h)),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,
@@ -105,8 +105,9 @@ func (s *webServer) stop() {
 	<-s.done
 }
 
-func pages(metrics http.Handler, h health) http.Handler {
+func pages(metrics http.Handler, status *statusPages, h health) http.Handler {
 	mux := http.NewServeMux()
+	status.register(mux)
 	mux.Handle("/metrics", metrics)
 	mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) {
 		if !h.live() {

@@ -157,7 +157,7 @@ func (recollection) End(string, plan.End) error             { return errReadOnly
 var errReadOnly = fmt.Errorf("the state was opened for reading")
 
 // writing returns what opens clusters for writing, under a state that this process holds.
-func (w *wiring) writing(store *state.Store, done func(plan.Result)) func(desired.Cluster) (agent.Edges, error) {
+func (w *wiring) writing(store *stateStore, done func(plan.Result)) func(desired.Cluster) (agent.Edges, error) {
 	return func(spec desired.Cluster) (agent.Edges, error) {
 		client, err := w.client(spec)
 		if err != nil {
@@ -165,19 +165,24 @@ func (w *wiring) writing(store *state.Store, done func(plan.Result)) func(desire
 		}
 		orders := state.Orders{Dir: w.stateDir}
 		e := agent.Edges{Reader: live.NewReader(spec.Name, client, w.conns), Again: client.ResetCredentials, Standing: w.standing}
-		runner := &apply.Runner{Writer: client, Secrets: w.secrets, Key: store.Key(), Done: done, Keeper: w.keeper(spec, client), Use: orders.Use}
+		runner := &apply.Runner{Writer: client, Secrets: w.secrets, Key: store.key(), Done: done, Keeper: w.keeper(spec, client), Use: orders.Use}
 		e.Actor = actor{runner}
 		var book *state.Book
 		e.Reopen = func() (agent.Memory, error) {
-			var err error
-			if book == nil {
-				book, err = store.Book(spec.Name)
-			} else {
-				err = book.Renew()
+			if book != nil {
+				if err := book.Renew(); err != nil {
+					return nil, err
+				}
+				return runner.Journal.(*auditedBook), nil
 			}
+			taken, err := store.get()
 			if err != nil {
 				return nil, err
 			}
+			if book, err = taken.Book(spec.Name); err != nil {
+				return nil, err
+			}
+			runner.Key = taken.Key()
 			audited := &auditedBook{book, w.audit, spec.Name}
 			runner.Journal = audited
 			return audited, nil

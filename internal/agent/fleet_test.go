@@ -288,8 +288,11 @@ func TestObserve(t *testing.T) {
 					t.Errorf("it wrote: %v", writes)
 				}
 				passes := w.since("c1")
-				s := passes[len(passes)-1].Plan.Steps[0]
-				if s.Guard != plan.Mode || s.Reason != tt.reason {
+				steps := passes[len(passes)-1].Plan.Steps
+				if len(steps) != 1 {
+					t.Fatalf("%d steps are planned, want one", len(steps))
+				}
+				if s := steps[0]; s.Guard != plan.Mode || s.Reason != tt.reason {
 					t.Errorf("held by %q: %s; want mode: %s", s.Guard, s.Reason, tt.reason)
 				}
 				if n := w.log.count("step held"); n != 1 {
@@ -658,6 +661,13 @@ func TestLostAnswer(t *testing.T) {
 		after(time.Hour)
 		if d := cmp.Diff([]string{"POST /api/security/key-managers"}, lines(w.writes("c1", 0))); d != "" {
 			t.Errorf("(-want +got)\n%s", d)
+		}
+		passes := w.passesOf("c1")
+		if open := passes[0].Ledger.Open; len(open) != 1 || !open[0].Lost {
+			t.Errorf("the pass tells of open operations %v, want one that is lost", open)
+		}
+		if open := passes[1].Ledger.Open; len(open) != 0 {
+			t.Errorf("the next pass tells of open operations %v", open)
 		}
 	})
 }

@@ -19,6 +19,7 @@ import (
 type Reader interface {
 	Read(ctx context.Context, health bool, wanted []*resource.Object) (*resource.Cluster, error)
 	Jobs(ctx context.Context, sought []resource.JobSought) ([]resource.Job, error)
+	Metro(ctx context.Context) (resource.MetroCluster, error)
 	Keys(ctx context.Context, have *resource.Cluster, stores []string) *resource.KeyReport
 }
 
@@ -63,15 +64,17 @@ type Loop struct {
 	// negative one only when a decision waits for them.
 	Health time.Duration
 
-	healthRead time.Time // when they were last read
-	changed    time.Time // when this loop last changed the cluster
+	healthRead time.Time     // when they were last read
+	changed    time.Time     // when this loop last changed the cluster
+	standing   plan.Standing // what people had ordered at the last decision
 }
 
 // Orders say what a pass may do beyond what the file says.
 type Orders struct {
 	Hold   plan.Guard // what holds every step; NoGuard if nothing does
 	Reason string
-	Resend bool // send secrets that seem to be in place
+	Resend bool   // send secrets that seem to be in place
+	ID     string // of the plan, where it has one already; empty: it gets its fingerprint
 }
 
 // A Pass is what came of looking at a cluster once.
@@ -83,6 +86,11 @@ type Pass struct {
 	Plan     plan.Plan
 	Report   *plan.Report // nil if nothing was sent
 	Err      error        // why the cluster could not be read, or nothing remembered
+
+	// What is remembered after the pass, and what people had ordered at its last decision; nil
+	// if nothing can be remembered. Whoever is told of a pass must not keep them.
+	Ledger   *plan.Ledger
+	Standing *plan.Standing
 }
 
 // An IdentityError says that another cluster answers at the endpoint. It freezes the
@@ -98,6 +106,10 @@ func (l *Loop) Once(ctx context.Context, o Orders) Pass {
 	p := l.Look(ctx, o)
 	if p.Err == nil {
 		l.Act(ctx, &p)
+	}
+	if l.Edges.Memory != nil {
+		led, standing := l.Edges.Memory.Ledger(), l.standing
+		p.Ledger, p.Standing = &led, &standing
 	}
 	p.Took = time.Since(p.Began)
 	return p
@@ -126,13 +138,19 @@ func (l *Loop) look(ctx context.Context, o Orders) (*resource.Cluster, plan.Plan
 		}
 		p = l.decide(ctx, have, o)
 	}
-	if len(p.WantsKeys) > 0 && have.Keys == nil {
-		with := *have
-		with.Keys = l.Edges.Reader.Keys(ctx, have, p.WantsKeys)
-		have = &with
-		p = l.decide(ctx, have, o)
+	if len(p.WantsKeys) == 0 && !p.WantsMetro {
+		return have, p, nil
 	}
-	return have, p, nil
+	with := *have
+	if p.WantsMetro {
+		if with.Metro, err = l.Edges.Reader.Metro(ctx); err != nil {
+			return nil, plan.Plan{}, err
+		}
+	}
+	if len(p.WantsKeys) > 0 {
+		with.Keys = l.Edges.Reader.Keys(ctx, have, p.WantsKeys)
+	}
+	return &with, l.decide(ctx, &with, o), nil
 }
 
 // healthDue says whether Advanced fields are to be read: when their time has come, and
@@ -184,6 +202,9 @@ func (l *Loop) withJobs(ctx context.Context, have *resource.Cluster) (*resource.
 
 // recognise checks that the cluster is the one that the file or the first contact named.
 func (l *Loop) recognise(have *resource.Cluster) error {
+	if plan.Off(plan.Identity) {
+		return nil
+	}
 	if l.Spec.UUID != "" && l.Spec.UUID != have.UUID {
 		return &IdentityError{Want: l.Spec.UUID, Have: have.UUID, By: "the file"}
 	}
@@ -217,6 +238,7 @@ func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) pla
 	var standingErr error
 	if l.Edges.Standing != nil {
 		standing, standingErr = l.Edges.Standing()
+		l.standing = standing
 	}
 	p := diff.Compute(diff.Input{
 		Cluster:  l.Spec.Name,
@@ -240,6 +262,9 @@ func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) pla
 		p.Hold(o.Hold, o.Reason)
 	case l.Spec.Mode == desired.Observe:
 		p.Hold(plan.Mode, "the file has mode: observe for this cluster")
+	}
+	if p.ID = o.ID; p.ID == "" && len(p.Steps) > 0 {
+		p.ID = plan.Fingerprint(&p)
 	}
 	return p
 }
@@ -329,6 +354,23 @@ func forgetful(err error) error {
 		return nil
 	}
 	return e
+}
+
+// Forgetful says whether nothing could be remembered, so that nothing was, or is, sent.
+func (p *Pass) Forgetful() bool { return forgetful(p.Failure()) != nil }
+
+// Perished says whether steps of the plan were left because of its age, and nothing else went
+// wrong: another look is all that they need.
+func (p *Pass) Perished() bool {
+	if p.Err != nil || p.Report == nil {
+		return false
+	}
+	for _, r := range p.Report.Results {
+		if r.Err != nil && !errors.Is(r.Err, plan.ErrStale) && !errors.Is(r.Err, plan.ErrChanged) {
+			return false
+		}
+	}
+	return p.Failure() != nil
 }
 
 // Failure says what of a pass went wrong, step by step; nil if nothing did. A step that was

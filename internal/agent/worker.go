@@ -162,14 +162,18 @@ func (w *worker) reopenMemory() {
 }
 
 // rest says how long to wait before the next pass: soon after a change, longer and longer
-// after failures, an interval otherwise.
+// after failures, an interval otherwise. A pass that was too slow for all of its plan has not
+// failed, unless it came to nothing.
 func (w *worker) rest(p Pass, spec desired.Cluster) time.Duration {
 	err := p.Failure()
 	if forgetful(err) != nil || w.loop != nil && w.loop.Edges.MemoryErr != nil {
 		w.reopenMemory()
 	}
 	switch {
-	case err != nil:
+	case forgetful(err) != nil && p.Observed != nil:
+		// The cluster is well and goes on being observed.
+		return spread(w.fleet.interval(spec))
+	case err != nil && !(p.Perished() && p.Report.Changed()):
 		w.failures++
 		return pause(w.failures)
 	case p.Report != nil && p.Report.Changed():
@@ -189,6 +193,9 @@ func (w *worker) tell(p Pass) {
 		for _, r := range p.Report.Results {
 			tellStep(log, r)
 		}
+	}
+	if p.Report != nil && p.Report.Stale() > 0 {
+		log.Warn("steps left, since what they rest on is old; the next pass looks again", "event", "plan.stale", "steps", p.Report.Stale())
 	}
 	err := cmp.Or(p.Err, forgetful(p.Failure()))
 	switch {

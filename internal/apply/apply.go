@@ -54,18 +54,17 @@ type Runner struct {
 	Done    func(plan.Result)           // after each step that was sent; may be nil
 }
 
-// Deadlines of a step. A removal rests on what was seen, and is not sent on an older sight
-// than [maxAge]. A step under way when the context ends has [grace] to be finished; then it
-// is cut off and recorded as unknown.
+// Deadlines of a step. What it does rests on what was seen, and it is not sent on an older
+// sight than [maxAge]. A step under way when the context ends has [grace] to be finished; then
+// it is cut off and recorded as unknown.
 const (
 	maxAge = 60 * time.Second
 	grace  = 7 * time.Second
 )
 
-// Errors of steps that were not attempted.
+// Errors of steps that were not attempted, beside [plan.ErrStale] and [plan.ErrChanged].
 var (
 	ErrStopped     = errors.New("stopped before this step")
-	ErrStale       = errors.New("what this removal rests on was seen more than a minute ago; the next pass looks again")
 	ErrParent      = errors.New("what it depends on was not created")
 	ErrBefore      = errors.New("the change of the object that comes before it was not made")
 	ErrUnreachable = errors.New("the cluster did not answer an earlier step")
@@ -142,8 +141,8 @@ func (r *run) step(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result 
 func (r *run) try(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 	begun := time.Now()
 	skip := func(err error) plan.Result { return plan.Result{Step: s, Err: err} }
-	if s.Fresh && age(begun, p.Observed) > maxAge {
-		return skip(ErrStale)
+	if plan.Age(begun, p.Observed) > maxAge && !plan.Off(plan.Stale) {
+		return skip(plan.ErrStale)
 	}
 	parent, ok := r.created[s.Parent]
 	switch {
@@ -158,6 +157,9 @@ func (r *run) try(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 	if err != nil {
 		return plan.Result{Step: s, Outcome: plan.Failed, Err: err}
 	}
+	if field, ok := rotated(s, all(digests)); ok {
+		return skip(fmt.Errorf("%s: %w", field, errRotated))
+	}
 	for _, override := range s.Lifted {
 		if err := r.Use(override); err != nil {
 			return skip(&JournalError{err})
@@ -166,7 +168,7 @@ func (r *run) try(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 	o := operation(s, digests, begun)
 	o.Plan = p.ID
 	id, err := r.Journal.Begin(o)
-	if err != nil {
+	if err != nil && !plan.Off(plan.Recorded) {
 		return skip(&JournalError{err})
 	}
 	ctx, cancel := inFlight(ctx)
@@ -203,10 +205,17 @@ func all(digests []map[string]string) map[string]string {
 	return out
 }
 
-// age is how long ago something was seen, by whichever clock makes it older: the monotonic
-// one stands still while the machine is suspended, and the other may be set back.
-func age(now, seen time.Time) time.Duration {
-	return max(now.Sub(seen), now.Round(0).Sub(seen.Round(0)))
+// errRotated says that a secret is another one than the plan was made with.
+var errRotated = fmt.Errorf("the secret is another one: %w", plan.ErrChanged)
+
+// rotated returns the first field whose secret is not the one that the step was planned with.
+func rotated(s *plan.Step, now map[string]string) (field string, ok bool) {
+	for _, f := range slices.Sorted(maps.Keys(s.Secrets)) {
+		if s.Secrets[f] != now[f] {
+			return f, true
+		}
+	}
+	return "", false
 }
 
 // An end is what came of a step, and why.
@@ -310,6 +319,9 @@ func (r *run) keep(ctx context.Context, q *plan.Request, parent string) (plan.Ba
 // resolved is the path of a request with the id of what was created in it.
 func resolved(q *plan.Request, parent string) (string, error) {
 	path := strings.Replace(q.Path, plan.ParentID, resource.Segment(parent), 1)
+	if plan.Off(plan.WholePath) {
+		return path, nil
+	}
 	if strings.Contains(path, "//") || strings.HasSuffix(path, "/") || strings.Contains(path, "/?") {
 		return "", fmt.Errorf("%s %s: a segment of the path is empty", q.Method, path)
 	}

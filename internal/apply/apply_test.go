@@ -242,25 +242,37 @@ func TestNoEmptySegment(t *testing.T) {
 	}
 }
 
-func TestStaleRemoval(t *testing.T) {
+// A plan is perishable: what was seen a minute ago may go, on an older sight nothing is sent,
+// however many steps are left.
+func TestStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		remove := plan.Step{Op: plan.Delete, Fresh: true, Addr: addr("old"), Requests: []plan.Request{{Method: "DELETE", Path: "/api/old"}}}
-		p := planOf(remove, post("a"), remove, post("b"))
+		remove := plan.Step{Op: plan.Delete, Addr: addr("old"), Requests: []plan.Request{{Method: "DELETE", Path: "/api/old"}}}
+		p := planOf(remove, remove, post("a"), heldStep(remove), post("b"))
 		c, j := &cluster{}, &journal{}
 		c.answer = func(_ context.Context, n int, _ string) (ontap.Answer, error) {
-			time.Sleep(maxAge / 2)
+			time.Sleep(time.Nanosecond)
 			return ontap.Answer{}, nil
 		}
 		time.Sleep(maxAge)
 		rep := (&Runner{Writer: c, Secrets: secrets{}, Key: key(t), Journal: j}).Run(t.Context(), p)
-		want := []string{"delete old: applied", "create a: applied", "delete old: not attempted: " + ErrStale.Error(), "create b: applied"}
+		want := []string{"delete old: applied", "delete old: not attempted: " + plan.ErrStale.Error(), "create a: not attempted: " + plan.ErrStale.Error(),
+			"delete old: not attempted", "create b: not attempted: " + plan.ErrStale.Error()}
 		if d := cmp.Diff(want, told(rep)); d != "" {
-			t.Errorf("a removal of a minute ago may go, an older one not, and the rest goes on (-want +got)\n%s", d)
-		}
-		if d := cmp.Diff([]string{"DELETE /api/old", "POST /api/a", "POST /api/b"}, c.sent); d != "" {
 			t.Errorf("(-want +got)\n%s", d)
 		}
+		if d := cmp.Diff([]string{"DELETE /api/old"}, c.sent); d != "" || len(j.lines) != 2 || rep.Stale() != 3 {
+			t.Errorf("journal %v, %d stale (-want +got)\n%s", j.lines, rep.Stale(), d)
+		}
 	})
+}
+
+// A plan that nobody knows the age of is too old.
+func TestNeverSeen(t *testing.T) {
+	c := &cluster{}
+	rep := (&Runner{Writer: c, Secrets: secrets{}, Key: key(t), Journal: &journal{}}).Run(t.Context(), &plan.Plan{Steps: []plan.Step{post("a")}})
+	if !errors.Is(rep.Results[0].Err, plan.ErrStale) || len(c.sent) > 0 {
+		t.Errorf("sent %v, report %v", c.sent, told(rep))
+	}
 }
 
 // When the context ends the step under way is finished, and no other begun.

@@ -65,6 +65,31 @@ func TestSecretsOfAStep(t *testing.T) {
 	}
 }
 
+// A secret that was rotated after the plan was made was not planned: it is not sent, and
+// nothing is remembered of it.
+func TestSecretRotated(t *testing.T) {
+	k, ref := key(t), reference(t, "cred:one")
+	planned := Digests(t.Context(), secrets{"cred:one": "as planned"}, k, []*resource.Object{wanted(t, "cred:one")})[passwordAt].Digest
+	step := plan.Step{Op: plan.Update, Addr: addr("ks1:5696"), Secrets: map[string]string{"password": planned}, Requests: []plan.Request{
+		{Method: "PATCH", Path: "/api/x", Body: map[string]any{"password": plan.Sealed{Ref: ref, Field: "password"}}}}}
+	for _, tt := range []struct {
+		now  string
+		want []string
+	}{
+		{"as planned", []string{"update ks1:5696: applied", "create b: applied"}},
+		{"rotated", []string{"update ks1:5696: not attempted: password: the secret is another one: " + plan.ErrChanged.Error(), "create b: applied"}},
+	} {
+		c, j := &cluster{}, &journal{}
+		rep := (&Runner{Writer: c, Secrets: secrets{"cred:one": tt.now}, Key: k, Journal: j}).Run(t.Context(), planOf(step, post("b")))
+		if d := cmp.Diff(tt.want, told(rep)); d != "" {
+			t.Errorf("%s (-want +got)\n%s", tt.now, d)
+		}
+		if len(j.begun) != rep.Count(plan.Applied) || len(c.sent) != len(j.begun) {
+			t.Errorf("%s: sent %v, journal %v", tt.now, c.sent, j.lines)
+		}
+	}
+}
+
 // Every secret of a step is opened before its first request: half a step is worse than none.
 func TestSecretMissing(t *testing.T) {
 	c, j := &cluster{}, &journal{}

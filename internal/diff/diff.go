@@ -38,7 +38,8 @@ type Policy struct {
 // Compute returns the plan that makes Have like Want. It never deletes what the file only
 // leaves out, and it never replaces an object to change a field of it.
 func Compute(in Input) plan.Plan {
-	d := &decider{Input: in, links: links{all: in.Have.Links}, plan: plan.Plan{Cluster: in.Cluster, Observed: in.Have.At}}
+	d := &decider{Input: in, links: links{all: in.Have.Links}, plan: plan.Plan{
+		Cluster: in.Cluster, UUID: in.Have.UUID, Release: in.Have.Version.String(), Observed: in.Have.At}}
 	d.settle()
 	want := slices.Clone(in.Want)
 	slices.SortFunc(want, inOrder)
@@ -55,6 +56,7 @@ func Compute(in Input) plan.Plan {
 	}
 	d.holdMixedReleases()
 	d.holdBusyStores()
+	d.holdSwitchover()
 	d.holdPaused()
 	d.holdUnsettled()
 	d.holdFlaps()
@@ -64,6 +66,7 @@ func Compute(in Input) plan.Plan {
 	d.holdKeys()
 	d.dropOrphans()
 	d.cite()
+	d.bind()
 	return d.plan
 }
 
@@ -161,6 +164,9 @@ func (d *decider) tooNew(want *resource.Object, there bool) bool {
 }
 
 func (d *decider) refuse(op plan.Op, want *resource.Object, at resource.Pos, g plan.Guard, reason string) {
+	if plan.Off(g) {
+		return
+	}
 	d.add(plan.Step{Op: op, Status: plan.Refused, Addr: want.Addr, Source: at, Guard: g, Reason: reason})
 }
 
@@ -479,7 +485,7 @@ func (d *decider) dropOrphans() {
 
 // block keeps a step from being sent. The first reason stands, but a refusal outdoes a hold.
 func (d *decider) block(s *plan.Step, at resource.Pos, status plan.Status, g plan.Guard, reason string) {
-	if s.Status >= status || status == plan.Held && d.lifted(s, g) {
+	if s.Status >= status || plan.Off(g) || status == plan.Held && d.lifted(s, g) {
 		return
 	}
 	s.Status, s.Guard, s.Reason, s.Source = status, g, reason, at
@@ -540,7 +546,7 @@ func (d *decider) named(to *resource.Kind, v resource.Value) resource.Value {
 
 // deletion removes an object that is there.
 func (d *decider) deletion(source resource.Pos, have *resource.Object, path string) plan.Step {
-	return plan.Step{Op: plan.Delete, Fresh: true, Addr: have.Addr, Source: source, Wishes: []plan.Wish{gone},
+	return plan.Step{Op: plan.Delete, Addr: have.Addr, Source: source, Wishes: []plan.Wish{gone},
 		Requests: []plan.Request{{Method: "DELETE", Path: path}}}
 }
 
@@ -588,6 +594,18 @@ func (d *decider) holdMixedReleases() {
 	}
 }
 
+// holdSwitchover changes nothing while one half of a MetroCluster serves for both: the other
+// would not have the change when it comes back.
+func (d *decider) holdSwitchover() {
+	if !d.Have.Metro.Asked {
+		d.plan.WantsMetro = d.plan.Counts().Ready() > 0
+		return
+	}
+	if d.Have.Metro.SwitchedOver() {
+		d.plan.Hold(plan.Nodes, fmt.Sprintf("the MetroCluster is in the mode %s: nothing is changed on one site alone", d.Have.Metro.Mode))
+	}
+}
+
 // holdFlaps stops what somebody keeps undoing.
 func (d *decider) holdFlaps() {
 	for i := range d.plan.Steps {
@@ -601,7 +619,7 @@ func (d *decider) holdFlaps() {
 			if n == 0 {
 				continue
 			}
-			if n < plan.FlapLimit {
+			if n < flapLimit(s) {
 				d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: s.Addr, Source: s.Source,
 					Text: what + " was set within the hour, and is not as it was set: somebody undid it, or ONTAP does not keep it"})
 				continue
@@ -611,6 +629,15 @@ func (d *decider) holdFlaps() {
 			break
 		}
 	}
+}
+
+// flapLimit is how often a step may have been undone. An action that has succeeded and is due
+// again has not done what it was to do: once more would be a second effect.
+func flapLimit(s *plan.Step) int {
+	if s.Op == plan.Act {
+		return 1
+	}
+	return plan.FlapLimit
 }
 
 // limitDeletes holds removals beyond the policy's number.

@@ -204,7 +204,7 @@ func (d *decider) regroup(s *plan.Step, want, have *resource.Object, i int, body
 		assign(body, f.Name, wire(f, resource.LinkList(union)))
 		return
 	}
-	shrink := plan.Step{Op: plan.Update, Fresh: true, Addr: want.Addr, Source: want.Place(i)}
+	shrink := plan.Step{Op: plan.Update, Addr: want.Addr, Source: want.Place(i)}
 	only := map[string]any{}
 	d.set(&shrink, want, i, have.Values[i], resolved, only)
 	shrink.Requests = []plan.Request{{Method: "PATCH", Path: d.path(have), Body: only}}

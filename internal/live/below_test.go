@@ -200,6 +200,7 @@ func TestMetro(t *testing.T) {
 			if (err != nil) != c.fails || slices.Contains(sim.asked(), metroPath) != c.asked {
 				t.Fatalf("%s: asked: want %v; %v", c.why, c.asked, err)
 			}
+			c.want.Asked = c.asked
 			if err == nil && got.Metro != c.want {
 				t.Errorf("%s: got %v, want %v", c.why, got.Metro, c.want)
 			}

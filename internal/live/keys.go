@@ -79,9 +79,6 @@ func (r *Reader) keysOn(ctx context.Context, store string, n resource.Node) ([]r
 // foreign says whether ONTAP answered that the UUID is not a key manager (ONTAP REST reference,
 // key-ids, code 65537125): of some sorts of key stores it lists no keys.
 func foreign(err error) bool {
-	e, ok := errors.AsType[interface {
-		error
-		ONTAPCode() string
-	}](err)
-	return ok && e.ONTAPCode() == "65537125"
+	no, ok := errors.AsType[refusal](err)
+	return ok && no.Coded("65537125")
 }

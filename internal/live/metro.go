@@ -22,25 +22,33 @@ type refusal interface {
 // reference, cluster/metrocluster).
 const noMetroCluster = "2426405"
 
-// readMetro reads whether the cluster is half of a MetroCluster, where the file wants
+// readMetro reads whether the cluster is half of a MetroCluster with every pass where the file wants
 // something on that cannot be on in one. A role that may not read it leaves that unknown:
 // then ONTAP has the last word.
 func (r *Reader) readMetro(ctx context.Context, c *resource.Cluster, wanted []*resource.Object) error {
 	if !slices.ContainsFunc(wanted, dependsOnMetro) {
 		return nil
 	}
+	m, err := r.Metro(ctx)
+	c.Metro = m
+	return err
+}
+
+// Metro reads whether the cluster is half of a MetroCluster, and how that is.
+func (r *Reader) Metro(ctx context.Context) (resource.MetroCluster, error) {
+	asked := resource.MetroCluster{Asked: true}
 	raw, err := r.get.Get(ctx, "cluster/metrocluster", url.Values{"fields": {"local.configuration_state,local.mode"}})
 	if no, ok := errors.AsType[refusal](err); ok {
 		switch {
 		case no.Denied():
-			return nil
+			return asked, nil
 		case no.Coded(noMetroCluster):
-			c.Metro.State = resource.NoMetroCluster
-			return nil
+			asked.State = resource.NoMetroCluster
+			return asked, nil
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("read the MetroCluster: %w", err)
+		return resource.MetroCluster{}, fmt.Errorf("read the MetroCluster: %w", err)
 	}
 	var d struct {
 		Local struct {
@@ -49,10 +57,10 @@ func (r *Reader) readMetro(ctx context.Context, c *resource.Cluster, wanted []*r
 		}
 	}
 	if err := json.Unmarshal(raw, &d); err != nil || d.Local.State == "" {
-		return fmt.Errorf("read the MetroCluster: %w", implausible("a cluster that does not say whether it is one"))
+		return resource.MetroCluster{}, fmt.Errorf("read the MetroCluster: %w", implausible("a cluster that does not say whether it is one"))
 	}
-	c.Metro = resource.MetroCluster{State: d.Local.State, Mode: d.Local.Mode}
-	return nil
+	asked.State, asked.Mode = d.Local.State, d.Local.Mode
+	return asked, nil
 }
 
 func dependsOnMetro(w *resource.Object) bool {

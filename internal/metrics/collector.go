@@ -20,6 +20,7 @@ type cluster struct {
 	up          bool
 	lastRun     time.Time
 	lastSuccess time.Time
+	noMemory    bool
 	seen        *observation // nil until the cluster was read
 	planned     *planned     // nil until there was a plan
 }
@@ -75,6 +76,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	clusters := make([]cluster, 0, len(c.clusters))
 	for _, one := range c.clusters {
 		clusters = append(clusters, *one)
+		rests[ReadOnlyState] = rests[ReadOnlyState] || one.noMemory
 	}
 	c.mu.Unlock()
 

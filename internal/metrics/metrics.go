@@ -187,6 +187,7 @@ type Pass struct {
 	Observed *resource.Cluster // nil if the cluster could not be read
 	Plan     *plan.Plan        // nil, or with an Err, if there is none
 	Report   *plan.Report      // what came of the steps of Plan itself; nil if nothing was sent
+	NoMemory bool              // nothing can be remembered of the cluster, so nothing is sent
 }
 
 // Pass counts a pass over a cluster and replaces its picture at one stroke. What it is
@@ -210,7 +211,7 @@ func (m *Metrics) Pass(cluster string, p Pass) {
 	if c == nil {
 		return
 	}
-	c.seen, c.planned, c.lastRun = next.seen, next.planned, p.Ended
+	c.seen, c.planned, c.lastRun, c.noMemory = next.seen, next.planned, p.Ended, p.NoMemory
 	if p.Result != Failed {
 		c.lastSuccess = p.Ended
 	}

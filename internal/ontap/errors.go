@@ -80,9 +80,6 @@ func (e *Error) NotFound() bool { return e.Status == http.StatusNotFound && e.Co
 // Conflict says that the object exists already, or is in use.
 func (e *Error) Conflict() bool { return e.Status == http.StatusConflict }
 
-// ONTAPCode is Code, for those who know the error by its methods.
-func (e *Error) ONTAPCode() string { return e.Code }
-
 // Denied says that the account's role does not permit the request.
 func (e *Error) Denied() bool { return e.Status == http.StatusForbidden }
 

@@ -114,9 +114,11 @@ var metroClusterParts = map[string]part{
 	"metrocluster_lookup": {2426405, []string{"GET cluster/metrocluster"}},
 }
 
+// metroModes are the words of local.mode.
+var metroModes = []string{"normal", "not_configured", "not_reachable", "switchover", "partial_switchover", "partial_switchback", "waiting_for_switchback", "unknown"}
+
 func metroClusterKind() *kind {
 	states := []string{"configured", "not_configured", "partially_configured", "configuration_error", "not_reachable", "unknown"}
-	modes := []string{"normal", "not_configured", "not_reachable", "switchover", "partial_switchover", "partial_switchback", "waiting_for_switchback", "unknown"}
 	return &kind{
 		path:  "cluster/metrocluster",
 		since: since(8),
@@ -124,9 +126,9 @@ func metroClusterKind() *kind {
 			{name: "local.cluster.uuid", on: std},
 			{name: "local.cluster.name", on: std},
 			{name: "local.configuration_state", on: std, enum: states},
-			{name: "local.mode", on: std, enum: modes},
+			{name: "local.mode", on: std, enum: metroModes},
 			{name: "remote.configuration_state", on: std, enum: states},
-			{name: "remote.mode", on: std, enum: modes},
+			{name: "remote.mode", on: std, enum: metroModes},
 		},
 		one: func(c *Cluster, _ []string) (record, *apiError) {
 			return single{c.metroClusterObject}, c.broken("GET cluster/metrocluster")
@@ -139,7 +141,7 @@ func metroClusterKind() *kind {
 func (c *Cluster) metroClusterObject() object {
 	state, mode, far := "not_configured", "not_configured", ""
 	if metro := c.state.World.MetroCluster; metro != nil {
-		state, mode = "configured", "normal"
+		state, mode = "configured", cmp.Or(metro.Mode, "normal")
 		if slices.Contains([]string{"unreachable", "timeout"}, metro.Partner) {
 			far = "not_reachable"
 		}

@@ -96,6 +96,7 @@ type MetroCluster struct {
 	Partner    string   `json:"partner,omitempty"`     // healthy (also ""), unhealthy, unreachable or timeout
 	KeyManager string   `json:"key_manager,omitempty"` // what it has at cluster scope: none (also ""), external or onboard
 	Servers    []string `json:"servers,omitempty"`     // key servers of its external key manager
+	Mode       string   `json:"mode,omitempty"`        // of this half, normal (also ""), switchover and so on
 }
 
 // Platform is what the hardware supports.
@@ -190,6 +191,7 @@ func (w World) checkWords() error {
 			of          []string
 		}{
 			{"metrocluster: partner", m.Partner, []string{"", "healthy", "unhealthy", "unreachable", "timeout"}},
+			{"metrocluster: mode", m.Mode, append([]string{""}, metroModes...)},
 			{"metrocluster: key_manager", m.KeyManager, []string{"", "none", "external", "onboard"}},
 		}...)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 )
 
 // Markdown writes plans for a merge request: a heading for each cluster with its summary,
@@ -65,6 +66,12 @@ func markdown(b *bufio.Writer, p *Plan) {
 	}
 }
 
+// MarkdownEnd writes what a reader of a merge request has to know of a plan that was kept.
+func MarkdownEnd(w io.Writer, id string, until time.Time) error {
+	_, err := fmt.Fprintf(w, "\nPlan `%s`, valid until %s. It is carried out as it stands here, or not at all.\n", id, stamp(until))
+	return err
+}
+
 func changes(s *Step) string {
 	var parts []string
 	if s.Action != "" {
@@ -83,6 +90,6 @@ func changes(s *Step) string {
 // markdownSafe escapes what would end a cell, start markup or make a link or a mention.
 var markdownSafe = strings.NewReplacer(
 	`\`, `\\`, "`", "\\`", "|", `\|`, "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`,
-	"<", "&lt;", ">", "&gt;", "@", "&#64;", "#", `\#`, "!", `\!`)
+	"<", "&lt;", ">", "&gt;", "@", "&#64;", "#", `\#`, "!", `\!`, "~", `\~`)
 
 func cell(s string) string { return markdownSafe.Replace(Safe(s)) }

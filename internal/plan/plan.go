@@ -12,8 +12,10 @@ import (
 
 // A Plan is what one cluster needs. Steps stand in the order in which they are sent.
 type Plan struct {
+	ID       string // of this plan, for people and the audit log; equal plans have the same, unless it was saved
 	Cluster  string
-	ID       string // by which people and the audit log know it; may be empty
+	UUID     string // of the cluster that answered
+	Release  string // that it runs
 	Steps    []Step
 	Notes    []Note
 	Adopted  []Adoption
@@ -23,6 +25,9 @@ type Plan struct {
 
 	// WantsHealth says that steps are held only because reachability was not read.
 	WantsHealth bool
+	// WantsMetro says that something is to be sent, and whether the cluster is half of a MetroCluster
+	// that is switched over was not read.
+	WantsMetro bool
 	// WantsKeys are the UUIDs of key stores whose keys were not read, and steps are held for that.
 	WantsKeys []string
 }
@@ -56,7 +61,6 @@ type Step struct {
 	Guard    Guard  // what holds it
 	Rule     string // the id of the rule that the guard enforces; empty where it is none of the catalogue's
 	Requests []Request
-	Fresh    bool            // it rests on reachability that was seen: it is not sent once that is old
 	Parent   resource.Addr   // the step that must be done first; the zero Addr if none
 	Brings   []resource.Addr // of a Create: the children that come with the object
 	After    bool            // the steps of the same object that stand before it must have been done first
@@ -65,6 +69,9 @@ type Step struct {
 	Nodes    []string        // UUIDs of the nodes that it gives the object to
 	Backup   bool            // a backup of the object is owed once it has set out
 	Lifted   []string        // ids of the overrides that let it pass guards; they are used up before it is sent
+
+	Seen    string            // digest of the object as the look found it; empty: it is not there
+	Secrets map[string]string // by field: keyed digests of the secrets in its requests, as they were read for the plan
 }
 
 // A Sighting is an object that is there, under the id that ONTAP knows it by.
@@ -144,7 +151,13 @@ const (
 	Keys         Guard = "keys"         // a node lacks keys that it needs
 	Paused       Guard = "paused"       // somebody ordered a rest
 	Shrink       Guard = "shrink"       // the file has lost much of what the last one had
-	Ambiguous    Guard = "ambiguous"    // several objects have the name, and nothing tells which is meant
+
+	// Those that end a pass or a step and hold none.
+	Identity  Guard = "identity"   // another cluster answers
+	Stale     Guard = "stale"      // what a step rests on was seen too long ago
+	Recorded  Guard = "recorded"   // no request without a record of it that is durable
+	WholePath Guard = "whole_path" // a request goes to one object, by its whole path
+	Ambiguous Guard = "ambiguous"  // several objects have the name, and nothing tells which is meant
 )
 
 // A Change is one field of a step. An unset Old is a field that the cluster does not have.
@@ -223,6 +236,9 @@ func (p *Plan) Counts() Counts {
 
 // Hold marks every ready step as held: what observe mode and a broken file do to a plan.
 func (p *Plan) Hold(g Guard, reason string) {
+	if Off(g) {
+		return
+	}
 	for i := range p.Steps {
 		if s := &p.Steps[i]; s.Status == Ready {
 			s.Status, s.Guard, s.Reason = Held, g, reason

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
@@ -29,6 +30,21 @@ func OutcomeOf(word string) Outcome { return Outcome(max(slices.Index(outcomes[:
 // String returns the word of a report.
 func (o Outcome) String() string { return outcomes[o] }
 
+// Errors of steps that were not attempted because of when they were due. Another look may let
+// them be sent.
+var (
+	// ErrStale steps rest on a look of more than a minute ago.
+	ErrStale = errors.New("what it rests on was seen more than a minute ago; the next pass looks again")
+	// ErrChanged steps are not the same any more.
+	ErrChanged = errors.New("what it rests on has changed since it was planned")
+)
+
+// Age is how long ago something was seen, by whichever clock makes it older: the monotonic one
+// stands still while the machine is suspended, and the other may be set back.
+func Age(now, seen time.Time) time.Duration {
+	return max(now.Sub(seen), now.Round(0).Sub(seen.Round(0)))
+}
+
 // A Result is what came of one step.
 type Result struct {
 	Step      *Step
@@ -50,6 +66,17 @@ func (r *Report) Count(o Outcome) int {
 	n := 0
 	for _, x := range r.Results {
 		if x.Outcome == o {
+			n++
+		}
+	}
+	return n
+}
+
+// Stale says how many steps were left because the look had become old.
+func (r *Report) Stale() int {
+	n := 0
+	for _, x := range r.Results {
+		if errors.Is(x.Err, ErrStale) {
 			n++
 		}
 	}

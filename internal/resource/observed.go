@@ -15,7 +15,7 @@ type Cluster struct {
 	Stores  []KeyStore
 	Keys    *KeyReport
 	Jobs    []Job        // those that the cluster remembers; read only while an operation is open
-	Metro   MetroCluster // read only where the file has something that depends on it
+	Metro   MetroCluster // read where the file has something that depends on it, and before a change
 	At      time.Time    // when the first of the reads began
 
 	// Health says whether Advanced fields were read too, in this pass.
@@ -95,7 +95,19 @@ type KeyStore struct {
 
 // A MetroCluster is how a cluster sees that it is half of one, in ONTAP's words. The zero
 // MetroCluster is one that was not, or may not be, read.
-type MetroCluster struct{ State, Mode string }
+type MetroCluster struct {
+	State, Mode string
+	Asked       bool // it was read, or may not be read
+}
+
+// SwitchedOver says whether one half serves for both, or is on the way from or to that.
+func (m MetroCluster) SwitchedOver() bool {
+	switch m.Mode {
+	case "switchover", "partial_switchover", "partial_switchback", "waiting_for_switchback":
+		return true
+	}
+	return false
+}
 
 // Known says whether it is known that the cluster is one, or that it is none.
 func (m MetroCluster) Known() bool { return m.State != "" && m.State != "unknown" }

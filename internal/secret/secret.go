@@ -171,6 +171,26 @@ func Digest(k Key, v Value, place ...string) string {
 	return hex.EncodeToString(mac.Sum(nil)[:16])
 }
 
+// Derive returns the key for another use, which that label names. Who has it learns nothing of
+// k, nor of the key of another label. No digest is made of the same bytes: there, a length
+// comes first, and no label is that of a place of so many bytes.
+func (k Key) Derive(label string) Key {
+	mac := hmac.New(sha256.New, k.Expose())
+	io.WriteString(mac, label)
+	return Key{New(mac.Sum(nil))}
+}
+
+// MAC returns HMAC-SHA-256 of text under k, as 64 hex digits: only the holder of k can have
+// written it. Compare it with [SameMAC].
+func MAC(k Key, text []byte) string {
+	mac := hmac.New(sha256.New, k.Expose())
+	mac.Write(text)
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// SameMAC compares two of them in a time that tells nothing of where they differ.
+func SameMAC(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }
+
 // writeSized puts the length first: ("ab","c") and ("a","bc") must differ.
 func writeSized(w io.Writer, b []byte) {
 	var n [8]byte

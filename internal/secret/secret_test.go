@@ -136,3 +136,30 @@ func TestDigest(t *testing.T) {
 		t.Error("a short key was taken")
 	}
 }
+
+// A key for one use is of no use for another.
+func TestDerive(t *testing.T) {
+	k, err := NewKey(bytes.Repeat([]byte{1}, KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := NewKey(bytes.Repeat([]byte{2}, KeySize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := []byte("text")
+	mac := MAC(k.Derive("a"), text)
+	for _, c := range []struct{ got, why string }{
+		{MAC(k, text), "the key itself"},
+		{MAC(k.Derive("b"), text), "another label"},
+		{MAC(other.Derive("a"), text), "another installation"},
+		{MAC(k.Derive("a"), []byte("texu")), "another text"},
+	} {
+		if SameMAC(c.got, mac) {
+			t.Errorf("equal for %s", c.why)
+		}
+	}
+	if again := MAC(k.Derive("a"), []byte("text")); !SameMAC(again, mac) || len(mac) != 64 {
+		t.Errorf("MAC %q, then %q", mac, again)
+	}
+}

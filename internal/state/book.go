@@ -42,19 +42,36 @@ type Book struct {
 // last line that a crash cut short is dropped; other damage is [ErrCorrupt], and nothing is
 // written then.
 func (s *Store) Book(cluster string) (*Book, error) {
-	return bookIn(disk.Dir(journals(s.dir)), cluster)
+	sent, err := s.highWater(cluster)
+	if err != nil {
+		return nil, err
+	}
+	return bookIn(disk.Dir(journals(s.dir)), cluster, sent)
 }
 
-func bookIn(d disk.Writer, cluster string) (*Book, error) {
+// bookIn opens a journal in a directory; sent is the highest number of an operation that is
+// known to have been sent.
+func bookIn(d disk.Writer, cluster string, sent uint64) (*Book, error) {
 	b := &Book{cluster: cluster, dir: d, name: cluster + suffix}
 	err := b.open()
 	if errors.Is(err, fs.ErrNotExist) {
+		b.seq = sent // a number that was given is not given again
 		err = b.compact()
+	}
+	if err == nil && b.seq < sent {
+		err = errors.Join(fmt.Errorf("%w (it ends at %d, and operation %d was sent)", ErrRolledBack, b.seq, sent), b.Close())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", d.Where(b.name), err)
 	}
 	return b, nil
+}
+
+func (s *Store) highWater(cluster string) (uint64, error) {
+	if s.HighWater == nil {
+		return 0, nil
+	}
+	return s.HighWater(cluster)
 }
 
 // Clusters lists the clusters that a state directory has journals of, in order.

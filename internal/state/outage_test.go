@@ -84,7 +84,7 @@ func (s *telling) outage() {
 	s.t.Helper()
 	for i, after := range s.v.outages() {
 		s.outages++
-		b, err := bookIn(after, "c1")
+		b, err := bookIn(after, "c1", 0)
 		if err != nil {
 			s.t.Fatalf("%s: outage %d after %d chapters: %v", s.what, i, s.durable, err)
 		}
@@ -92,7 +92,7 @@ func (s *telling) outage() {
 			s.t.Fatalf("%s: outage %d after %d chapters: the ledger is\n%s\nwant\n%s", s.what, i, s.durable, saying(b.Ledger()), s.states[s.durable])
 		}
 		must(s.t, b.Pin("uuid-9", epoch))
-		again, err := bookIn(after.after(), "c1")
+		again, err := bookIn(after.after(), "c1", 0)
 		if err != nil || again.Ledger().UUID != "uuid-9" {
 			s.t.Fatalf("%s: outage %d after %d chapters: it does not go on: %v", s.what, i, s.durable, err)
 		}
@@ -105,7 +105,7 @@ func (s *telling) tell(restart bool) {
 	s.t.Helper()
 	var err error
 	s.v.watch = func() { s.outage() }
-	for s.b, err = bookIn(s.v, "c1"); err != nil; s.b, err = bookIn(s.v, "c1") {
+	for s.b, err = bookIn(s.v, "c1", 0); err != nil; s.b, err = bookIn(s.v, "c1", 0) {
 	}
 	for s.read < len(s.states)-1 {
 		if err = chapters()[s.read].write(s.b); err == nil {
@@ -114,7 +114,7 @@ func (s *telling) tell(restart bool) {
 			continue
 		}
 		if restart {
-			for s.b, err = bookIn(s.v, "c1"); err != nil; s.b, err = bookIn(s.v, "c1") {
+			for s.b, err = bookIn(s.v, "c1", 0); err != nil; s.b, err = bookIn(s.v, "c1", 0) {
 			}
 			at := s.chapter(s.b.Ledger(), s.durable, s.read+1)
 			if at < 0 {
@@ -144,7 +144,7 @@ func (s *telling) tell(restart bool) {
 // states are the ledgers of the story: before it, and after each chapter.
 func states(t *testing.T) []string {
 	t.Helper()
-	b, err := bookIn(newVolatile(), "c1")
+	b, err := bookIn(newVolatile(), "c1", 0)
 	must(t, err)
 	out := []string{saying(b.Ledger())}
 	for _, c := range chapters() {

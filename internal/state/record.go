@@ -20,6 +20,10 @@ const Schema = 1
 // ErrCorrupt says that a journal is damaged other than by a write that a crash cut short.
 var ErrCorrupt = errors.New("journal is corrupt")
 
+// ErrRolledBack says that a journal is older than what was sent: a copy was put back. What it
+// has forgotten would be done again.
+var ErrRolledBack = errors.New("journal is older than what was sent: a copy of it was put back")
+
 // ErrNewer says that a newer kmagent wrote the journal.
 var ErrNewer = errors.New("journal was written by a newer kmagent")
 

@@ -5,7 +5,7 @@
 // A state directory (0700) has three things in it, all 0600:
 //
 //	lock           flock of the writer; its text names the holder, for people
-//	key            32 random bytes, made once: the key of all digests
+//	key            32 random bytes, made once: the key of all digests, and of saved plans
 //	clusters/NAME.journal  what happened, one checked JSON line for each event
 //
 // A journal is readable beside its writer, so plan and status work while the daemon runs,
@@ -38,6 +38,11 @@ func (e *LockedError) Error() string {
 // A Store is a state directory that this process alone writes to. Its methods may be called
 // from several goroutines; each [Book] belongs to one.
 type Store struct {
+	// HighWater returns the highest number of an operation of a cluster that is known to have
+	// been sent, from elsewhere than its journal; 0 for none. A journal that ends before it is
+	// [ErrRolledBack]. It may be nil, and is set before the first [Store.Book].
+	HighWater func(cluster string) (uint64, error)
+
 	dir  string
 	lock *os.File
 	key  secret.Key
@@ -134,10 +139,17 @@ func sign(f *os.File) error {
 // ReadKey returns the key of an installation's digests, for one who only looks. Where there
 // is no state yet it returns a random one: then there are no digests to compare with.
 func ReadKey(dir string) (secret.Key, error) {
-	b, err := os.ReadFile(filepath.Join(dir, "key"))
+	k, err := OwnKey(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return secret.NewKey(randomKey())
 	}
+	return k, err
+}
+
+// OwnKey returns the key of an installation's digests. Where there is no state yet the error
+// is [fs.ErrNotExist].
+func OwnKey(dir string) (secret.Key, error) {
+	b, err := os.ReadFile(filepath.Join(dir, "key"))
 	if err != nil {
 		return secret.Key{}, fmt.Errorf("digest key: %w", err)
 	}

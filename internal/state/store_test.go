@@ -184,6 +184,9 @@ func TestKeyStays(t *testing.T) {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("looking made the directory (%v)", err)
 	}
+	if _, err := OwnKey(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the key of no installation: %v", err)
+	}
 	s := openStore(t, dir)
 	first := digest(s.Key())
 	if digest(before) == first {
@@ -197,6 +200,11 @@ func TestKeyStays(t *testing.T) {
 	must(t, err)
 	if digest(read) != first {
 		t.Error("who only looks has another key")
+	}
+	own, err := OwnKey(dir)
+	must(t, err)
+	if digest(own) != first {
+		t.Error("the installation's own key is another")
 	}
 }
 

@@ -1,0 +1,4 @@
+package diff
+
+// WishOf is wishOf, for tests of what is remembered.
+var WishOf = wishOf
