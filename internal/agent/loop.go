@@ -162,7 +162,13 @@ func (l *Loop) healthDue() bool {
 	return l.Health == 0 || time.Since(l.healthRead) >= l.Health || !l.changed.Before(l.healthRead)
 }
 
+// read looks at the jobs of operations that are open, and then at the objects: what a job had
+// done by its end is in what is read after it.
 func (l *Loop) read(ctx context.Context, health bool) (*resource.Cluster, error) {
+	jobs, err := l.jobs(ctx)
+	if err != nil {
+		return nil, err
+	}
 	have, err := l.Edges.Reader.Read(ctx, health, l.Spec.Objects)
 	if err != nil {
 		return nil, err
@@ -173,31 +179,31 @@ func (l *Loop) read(ctx context.Context, health bool) (*resource.Cluster, error)
 	if health {
 		l.healthRead = have.At
 	}
-	return l.withJobs(ctx, have)
+	if len(jobs) > 0 {
+		with := *have
+		with.Jobs = jobs
+		have = &with
+	}
+	return have, nil
 }
 
-// withJobs adds to what was read the jobs of operations that are open: what became of them
-// cannot be told otherwise.
-func (l *Loop) withJobs(ctx context.Context, have *resource.Cluster) (*resource.Cluster, error) {
+// jobs are those of operations that are open: what became of them cannot be told otherwise,
+// nor whether the cluster is at it still.
+func (l *Loop) jobs(ctx context.Context) ([]resource.Job, error) {
+	led := l.ledger()
+	if len(led.Open) == 0 || l.Spec.UUID != "" && led.UUID != l.Spec.UUID {
+		return nil, nil
+	}
 	var sought []resource.JobSought
-	for _, o := range l.known(have).Open {
+	for _, o := range led.Open {
 		switch {
 		case o.Job != "":
 			sought = append(sought, resource.JobSought{UUID: o.Job})
-		case o.Repeat != resource.Repeatable:
+		case o.Request != "":
 			sought = append(sought, resource.JobSought{Description: o.Request})
 		}
 	}
-	if len(sought) == 0 {
-		return have, nil
-	}
-	jobs, err := l.Edges.Reader.Jobs(ctx, sought)
-	if err != nil {
-		return nil, err
-	}
-	with := *have
-	with.Jobs = jobs
-	return &with, nil
+	return l.Edges.Reader.Jobs(ctx, sought)
 }
 
 // recognise checks that the cluster is the one that the file or the first contact named.

@@ -48,6 +48,12 @@ func (d *decider) verdict(o *plan.Operation) (e plan.End, ok bool) {
 		}
 		return e, true
 	}
+	if o.Job == "" && o.Repeat == resource.Repeatable {
+		if d.underWay(o) {
+			return plan.End{}, false
+		}
+		return d.evidence(o)
+	}
 	if j, known := d.jobOf(o); known {
 		switch {
 		case j.Failed():
@@ -70,6 +76,14 @@ func (d *decider) jobOf(o *plan.Operation) (resource.Job, bool) {
 		}
 	}
 	return resource.Job{}, false
+}
+
+// underWay says whether the cluster is doing as a job what an operation set out to do, be it for
+// that one or for one like it: what is sent meanwhile could be sent a second time.
+func (d *decider) underWay(o *plan.Operation) bool {
+	return slices.ContainsFunc(d.Have.Jobs, func(j resource.Job) bool {
+		return j.Description == o.Request && near(j.Start, o.At) && !j.Succeeded() && !j.Failed()
+	})
 }
 
 // near says whether a job that the cluster's clock saw begin at start may be the one of an
