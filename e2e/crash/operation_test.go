@@ -7,7 +7,6 @@ type operation struct {
 	name    string
 	before  string            // of the file: what is there already
 	after   string            // what is wanted then
-	secrets map[string]string // that the files name
 	changed map[string]string // those that are others with after
 	world   string            // of the cluster, from the beginning
 	then    string            // and what happens to it before the operation
@@ -21,7 +20,6 @@ type operation struct {
 const (
 	passphrase1 = "canary 1 that is long enough for a passphrase"
 	passphrase2 = "canary 2 that is long enough for a passphrase"
-	passphrase3 = "canary 3 that is long enough for a passphrase"
 
 	keepers = "backup: {recipients: [age1zq9zg8lgpc8jd2k4my4l67ezf83tluf6htd4wk47c8vdfyke5seqhzzsh9]}\n"
 )
@@ -62,13 +60,10 @@ const (
 	onboardChanged = "key_managers: [{onboard: {passphrase: cred:okm, existing_passphrase: cred:okm-old}}]\n"
 )
 
-func withSecrets(more ...string) map[string]string {
-	out := map[string]string{"ks": "canary-ks-1", "azure": "canary-azure-1", "secret": "canary-secret-1", "nse": "canary-nse-1-long-enough",
+// secrets are those that the files name, at first.
+func secrets() map[string]string {
+	return map[string]string{"ks": "canary-ks-1", "azure": "canary-azure-1", "secret": "canary-secret-1", "nse": "canary-nse-1-long-enough",
 		"gcp": `{"client_email": "kms@example.net", "private_key": "canary-1"}`, "okm": passphrase1, "okm-old": passphrase1}
-	for i := 0; i < len(more); i += 2 {
-		out[more[i]] = more[i+1]
-	}
-	return out
 }
 
 // duration is how long jobs take: the agent asks for them at once, after 200 ms and after 600.

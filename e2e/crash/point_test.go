@@ -43,7 +43,7 @@ func tell(s *site, o operation) (*story, error) {
 	if _, err := s.call("PATCH", "/sim/world", world); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.put(nil), s.secrets(withSecrets())); err != nil {
+	if err := errors.Join(s.put(nil), s.secrets(secrets())); err != nil {
 		return nil, err
 	}
 	if o.before != "" {
@@ -220,7 +220,7 @@ func (t *trial) run() error {
 	at := t.stages[t.stage]
 	err := errors.Join(
 		t.site.restore(at.cluster, true), t.put(at.state),
-		t.secrets(withSecrets()), t.secrets(t.changed), t.want(t.after))
+		t.secrets(secrets()), t.secrets(t.changed), t.want(t.after))
 	if err != nil {
 		return err
 	}

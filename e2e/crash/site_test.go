@@ -81,10 +81,20 @@ type run struct {
 func (r run) quietly() bool { return r.code == 0 && strings.Contains(r.out, "a: no changes") }
 
 // execute runs a command to its end.
-func execute(cmd *exec.Cmd) (run, error) {
+func execute(cmd *exec.Cmd) (run, error) { return executeFor(cmd, 0) }
+
+// executeFor runs a command and kills it after a time, unless that is 0.
+func executeFor(cmd *exec.Cmd, limit time.Duration) (run, error) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	err := cmd.Run()
+	err := cmd.Start()
+	if err != nil {
+		return run{}, err
+	}
+	if limit > 0 {
+		defer time.AfterFunc(limit, func() { cmd.Process.Kill() }).Stop()
+	}
+	err = cmd.Wait()
 	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
 		return run{}, err
 	}

@@ -38,8 +38,10 @@ type witness struct {
 	uuid  string
 }
 
-func (w *witness) Jobs(context.Context, []resource.JobSought) ([]resource.Job, error) {
-	w.asked = append(w.asked, "jobs")
+func (w *witness) Jobs(_ context.Context, sought []resource.JobSought) ([]resource.Job, error) {
+	for _, s := range sought {
+		w.asked = append(w.asked, "jobs "+s.Description)
+	}
 	return []resource.Job{{UUID: "j1", State: "success"}}, nil
 }
 
@@ -57,13 +59,13 @@ func TestJobsBeforeObjects(t *testing.T) {
 		led  plan.Ledger
 		want []string
 	}{
-		{"an open operation", plan.Ledger{UUID: "u-1", Open: []plan.Operation{o}}, []string{"jobs", "objects"}},
+		{"an open operation", plan.Ledger{UUID: "u-1", Open: []plan.Operation{o}}, []string{"jobs POST /api/x", "jobs PATCH /api/x/*", "objects"}},
 		{"none", plan.Ledger{UUID: "u-1"}, []string{"objects"}},
 	} {
 		w := &witness{uuid: "u-1"}
 		l := Loop{Edges: Edges{Reader: w, Memory: memory{led: c.led}}}
 		have, err := l.read(t.Context(), false)
-		if err != nil || !slices.Equal(w.asked, c.want) || len(have.Jobs) != len(c.want)-1 {
+		if err != nil || !slices.Equal(w.asked, c.want) || len(have.Jobs) != len(c.led.Open) {
 			t.Errorf("%s: asked for %v, error %v; want %v", c.name, w.asked, err, c.want)
 		}
 	}

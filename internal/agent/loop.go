@@ -201,6 +201,9 @@ func (l *Loop) jobs(ctx context.Context) ([]resource.Job, error) {
 			sought = append(sought, resource.JobSought{UUID: o.Job})
 		case o.Request != "":
 			sought = append(sought, resource.JobSought{Description: o.Request})
+			if o.Op == plan.Create { // and then it was a PATCH, perhaps
+				sought = append(sought, resource.JobSought{Description: o.After() + "*"})
+			}
 		}
 	}
 	return l.Edges.Reader.Jobs(ctx, sought)

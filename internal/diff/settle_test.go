@@ -83,6 +83,10 @@ func TestSettle(t *testing.T) {
 		{"a create under way, one like it done", at(create, time.Second), byWorks("success", "queued"), "", "that one may be another SVM's"},
 		{"a create whose job is done", at(create, time.Second), byWork("success", -time.Second), "failed", "what was read since shows no object"},
 		{"a create, the job of another day", at(create, time.Second), byWork("running", -time.Hour), "failed", "it is not ours"},
+		{"a create under way with what follows it", at(create, 10*time.Minute), func(c *resource.Cluster) {
+			has(vault, resource.Azure, "", resource.Value{})(c)
+			c.Jobs = []resource.Job{{UUID: "j3", Description: "PATCH /api/x/x-1", State: "running", Start: now.Add(-time.Minute)}}
+		}, "", "the fields that a POST does not take are on their way"},
 		{"a PATCH under way as a job", at(patch, time.Second), byWork("running", -time.Second), "", "it would be sent a second time beside it"},
 		{"a PATCH whose job is done", at(patch, time.Second), byWork("success", -time.Second), "failed", "the job may be of the PATCH before, and the plan compares"},
 		{"a passphrase", at(passphrase, 1000*time.Hour), has(okm, resource.Onboard, "", resource.Value{}), "", "nothing shows it, however long ago"},
