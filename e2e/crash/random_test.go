@@ -39,7 +39,7 @@ func TestMoments(t *testing.T) {
 			defer mu.Unlock()
 			sum.add(w.moments)
 			if err != nil {
-				t.Errorf("seed %d, installation %d: %v\n%s", *seed, n, err, strings.Join(w.diary[max(0, len(w.diary)-12):], "\n"))
+				t.Errorf("seed %d, installation %d: %v\n%s", *seed, n, err, strings.Join(w.diary[max(0, len(w.diary)-60):], "\n"))
 			}
 		})
 	}
