@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -213,6 +214,22 @@ func TestBans(t *testing.T) {
 				}
 				return true
 			})
+		}
+	}
+}
+
+// What the documents name is there.
+func TestDocumentsNameFiles(t *testing.T) {
+	name := regexp.MustCompile("`((?:internal|cmd|docs|examples|systemd|tools)/[A-Za-z0-9_./-]+)`|\\]\\(([a-zA-Z][A-Za-z0-9_./-]*)\\)")
+	for _, doc := range []string{"../ARCHITECTURE.md", "../README.md"} {
+		text, err := os.ReadFile(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range name.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join("..", m[1]+m[2])); err != nil {
+				t.Errorf("%s names %s: %v", doc, m[1]+m[2], err)
+			}
 		}
 	}
 }

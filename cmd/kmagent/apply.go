@@ -158,6 +158,9 @@ func (a *applier) pass(ctx context.Context, passes []looked, orders agent.Orders
 func reportCode(p *agent.Pass) int {
 	codes := []int{codeOf(p.Err), waitCode(&p.Plan)}
 	if p.Report != nil {
+		if p.Report.Count(plan.Running) > 0 {
+			codes = append(codes, exitHeld) // its end is awaited, as that of a guard
+		}
 		for _, r := range p.Report.Results {
 			codes = append(codes, codeOf(r.Err))
 		}
@@ -206,6 +209,9 @@ func (a *applier) reportSteps(p *agent.Pass) {
 		p.Report.Count(plan.Applied), p.Report.Count(plan.Failed), p.Report.Count(plan.NotAttempted)-counts.Held-counts.Refused)
 	if n := p.Report.Count(plan.Unknown); n > 0 {
 		line += fmt.Sprintf(", %d unknown", n)
+	}
+	if n := p.Report.Count(plan.Running); n > 0 {
+		line += fmt.Sprintf(", %d under way", n)
 	}
 	if counts.Held+counts.Refused > 0 {
 		line += fmt.Sprintf("; %d held, %d refused", counts.Held, counts.Refused)

@@ -100,6 +100,9 @@ type installation struct {
 func newInstallation(t *testing.T, sim *simulation) installation {
 	t.Helper()
 	c := installation{t, sim, t.TempDir()}
+	if err := os.Mkdir(filepath.Join(c.dir, "tmp"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range map[string]string{"cluster": "netapp1!", "ks": "kmip-secret"} {
 		if err := os.WriteFile(filepath.Join(c.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -126,6 +129,7 @@ func (c installation) want(names string) {
 func (c installation) command(args ...string) *exec.Cmd {
 	cmd := exec.Command("kmagent", append(args, "-f", "desired.yaml", "--state-dir", filepath.Join(c.dir, "state"), "--credentials-dir", c.dir)...)
 	cmd.Dir = c.dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Join(c.dir, "tmp"))
 	return cmd
 }
 

@@ -25,8 +25,8 @@ type common struct {
 }
 
 const long = `kmagent keeps the key managers of NetApp ONTAP clusters as one committed file says:
-external key managers (KMIP) with their key servers, Azure Key Vault, AWS KMS, Google
-Cloud KMS and Barbican.
+external key managers (KMIP) with their key servers, the onboard key manager, Azure Key
+Vault, AWS KMS, Google Cloud KMS and Barbican.
 
   kmagent validate -f desired.yaml   check the file, offline
   kmagent plan     -f desired.yaml   what would change (sends only GET)
@@ -74,7 +74,7 @@ func newRoot(s streams, env func(string) (string, bool)) *cobra.Command {
 	f.StringVar(&c.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
 	root.AddCommand(validateCommand(c), planCommand(c), applyCommand(c), runCommand(c), dumpCommand(c), schemaCommand(c), explainCommand(c), versionCommand(c),
-		operationsCommand(c), pauseCommand(c), resumeCommand(c), overrideCommand(c), ackCommand(c), auditCommand(c), stateCommand(c), statusCommand(c))
+		keyCommand(c), operationsCommand(c), pauseCommand(c), resumeCommand(c), overrideCommand(c), ackCommand(c), auditCommand(c), stateCommand(c), statusCommand(c))
 	return root
 }
 

@@ -302,6 +302,10 @@ func (d *service) passed(p agent.Pass) {
 	if p.Plan.Err == nil {
 		m.Plan = &p.Plan
 	}
+	if p.Ledger != nil {
+		known := p.Ledger.Memory()
+		m.Memory = &known
+	}
 	d.metrics.Pass(p.Cluster, m)
 	d.board.pass(p.Cluster, m.Result)
 	d.seen(p, string(m.Result))

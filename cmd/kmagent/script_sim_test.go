@@ -120,7 +120,11 @@ func startSimulation(t *testing.T, args ...string) *simulation {
 
 // variable is what scripts know as $CA and $ENDPOINT.
 func (s *simulation) variable(name string) string {
-	return map[string]string{"CA": s.ca, "ENDPOINT": s.clusters[0].endpoint}[name]
+	values := map[string]string{"CA": s.ca, "ENDPOINT": s.clusters[0].endpoint}
+	for i, c := range s.clusters[1:] {
+		values["ENDPOINT"+strconv.Itoa(i+2)] = c.endpoint
+	}
+	return values[name]
 }
 
 // call makes a request, below /api as the account that kmagent uses.

@@ -27,7 +27,7 @@ func TestScript(t *testing.T) {
 		"ontap": command((*script).ontap), "sim": command((*script).sim), "expand": command((*script).expand),
 		"writes": command((*script).writes), "requests": command((*script).requests),
 		"daemon": command((*script).startDaemon), "signal": command((*script).signal), "deafen": command((*script).deafen),
-		"walk": command((*script).walk), "until": command((*script).until), "swap": command((*script).swap),
+		"walk": command((*script).walk), "until": command((*script).until), "swap": command((*script).swap), "take": command((*script).take),
 	}
 	for name, c := range checks() {
 		commands[name] = check(c)
@@ -222,6 +222,24 @@ func (s *script) swap(args []string) error {
 		return fmt.Errorf("%s has no %q", args[0], args[1])
 	}
 	return os.WriteFile(path, []byte(strings.ReplaceAll(string(text), args[1], args[2])), 0o600)
+}
+
+// take NAME PATTERN sets a variable to what the first group of the pattern matches in the output
+// of the last program.
+func (s *script) take(args []string) error {
+	if len(args) != 2 {
+		return errors.New("usage: take NAME PATTERN")
+	}
+	re, err := regexp.Compile(`(?m)` + args[1])
+	if err != nil {
+		return err
+	}
+	m := re.FindStringSubmatch(s.ReadFile("stdout"))
+	if len(m) < 2 {
+		return fmt.Errorf("no match of %q with a group in:\n%s", args[1], s.ReadFile("stdout"))
+	}
+	s.Setenv(args[0], m[1])
+	return nil
 }
 
 // find looks for a pattern in a text, line by line: as often as wanted, or at all if wanted

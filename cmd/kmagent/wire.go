@@ -31,7 +31,8 @@ type wiring struct {
 	audit    *auditor // of what is sent; nil where nothing is
 	secrets  *resolve.Resolver
 	dials    *rate.Limiter
-	conns    int // to one cluster at the same time
+	conns    int           // to one cluster at the same time
+	jobWait  time.Duration // for a job that was sent; 0: as the client has it
 	exchange func(cluster string, x ontap.Exchange)
 	retried  func(cluster string, err error)
 }
@@ -65,6 +66,7 @@ func (w *wiring) client(spec desired.Cluster) (*ontap.Client, error) {
 		Observe:     func(x ontap.Exchange) { w.exchange(spec.Name, x) },
 		Retried:     func(err error) { w.retried(spec.Name, err) },
 		MaxConns:    w.conns,
+		JobWait:     w.jobWait,
 		UserAgent:   "kmagent/" + release,
 	}
 	if spec.TLS.CAFile != "" {

@@ -21,6 +21,7 @@ type Reader interface {
 	Jobs(ctx context.Context, sought []resource.JobSought) ([]resource.Job, error)
 	Metro(ctx context.Context) (resource.MetroCluster, error)
 	Keys(ctx context.Context, have *resource.Cluster, stores []string) *resource.KeyReport
+	Stores(ctx context.Context, have *resource.Cluster) ([]resource.KeyStore, error)
 }
 
 // An Actor carries plans of one cluster out, and knows the digests of its secrets.
@@ -63,6 +64,9 @@ type Loop struct {
 	// Health is the time between reads of Advanced fields. 0 reads them with every pass, and a
 	// negative one only when a decision waits for them.
 	Health time.Duration
+	// Decide decides in place of [diff.Compute]: for what somebody asks for and no file implies.
+	// Its error is why there is no plan; may be nil.
+	Decide func(diff.Input) (plan.Plan, error)
 
 	healthRead time.Time     // when they were last read
 	changed    time.Time     // when this loop last changed the cluster
@@ -131,26 +135,47 @@ func (l *Loop) look(ctx context.Context, o Orders) (*resource.Cluster, plan.Plan
 	if err != nil {
 		return nil, plan.Plan{}, err
 	}
-	p := l.decide(ctx, have, o)
-	if p.WantsHealth && !have.Health {
+	p, err := l.decide(ctx, have, o)
+	if err == nil && p.WantsHealth && !have.Health {
 		if have, err = l.read(ctx, true); err != nil {
 			return nil, plan.Plan{}, err
 		}
-		p = l.decide(ctx, have, o)
+		p, err = l.decide(ctx, have, o)
 	}
-	if len(p.WantsKeys) == 0 && !p.WantsMetro {
-		return have, p, nil
-	}
-	with := *have
-	if p.WantsMetro {
-		if with.Metro, err = l.Edges.Reader.Metro(ctx); err != nil {
-			return nil, plan.Plan{}, err
+	for range 3 { // as many as readMore has to read
+		more, news, merr := l.readMore(ctx, have, &p)
+		if merr != nil {
+			return nil, plan.Plan{}, merr
 		}
+		if err != nil || !news {
+			break
+		}
+		have = more
+		p, err = l.decide(ctx, have, o)
 	}
-	if len(p.WantsKeys) > 0 {
-		with.Keys = l.Edges.Reader.Keys(ctx, have, p.WantsKeys)
+	return have, p, err
+}
+
+// readMore reads what a decision waits for and no pass reads by itself, each once: news says
+// that there was something. What was held for one of them may then wait for another.
+func (l *Loop) readMore(ctx context.Context, have *resource.Cluster, p *plan.Plan) (_ *resource.Cluster, news bool, err error) {
+	with := *have
+	if p.WantsMetro && !have.Metro.Asked {
+		if with.Metro, err = l.Edges.Reader.Metro(ctx); err != nil {
+			return nil, false, err
+		}
+		news = true
 	}
-	return &with, l.decide(ctx, &with, o), nil
+	if p.WantsStores && have.Stores == nil {
+		if with.Stores, err = l.Edges.Reader.Stores(ctx, have); err != nil {
+			return nil, false, err
+		}
+		news = true
+	}
+	if len(p.WantsKeys) > 0 && have.Keys == nil {
+		with.Keys, news = l.Edges.Reader.Keys(ctx, have, p.WantsKeys), true
+	}
+	return &with, news, nil
 }
 
 // healthDue says whether Advanced fields are to be read: when their time has come, and
@@ -241,7 +266,7 @@ func (l *Loop) known(have *resource.Cluster) plan.Ledger {
 	return led
 }
 
-func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) plan.Plan {
+func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) (p plan.Plan, err error) {
 	now := time.Now()
 	var standing plan.Standing
 	var standingErr error
@@ -249,7 +274,7 @@ func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) pla
 		standing, standingErr = l.Edges.Standing()
 		l.standing = standing
 	}
-	p := diff.Compute(diff.Input{
+	in := diff.Input{
 		Cluster:  l.Spec.Name,
 		Want:     l.Spec.Objects,
 		Have:     have,
@@ -261,7 +286,12 @@ func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) pla
 		Keepers:  len(l.Spec.Backup.Recipients),
 		Resend:   o.Resend,
 		Now:      now,
-	})
+	}
+	if l.Decide == nil {
+		p = diff.Compute(in)
+	} else if p, err = l.Decide(in); err != nil {
+		return p, err
+	}
 	switch {
 	case l.Edges.MemoryErr != nil:
 		p.Hold(plan.State, (&MemoryError{l.Edges.MemoryErr}).Error())
@@ -275,7 +305,7 @@ func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) pla
 	if p.ID = o.ID; p.ID == "" && len(p.Steps) > 0 {
 		p.ID = plan.Fingerprint(&p)
 	}
-	return p
+	return p, nil
 }
 
 // Act remembers what a look found in place, and carries its plan out.

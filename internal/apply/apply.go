@@ -174,7 +174,7 @@ func (r *run) try(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 	ctx, cancel := inFlight(ctx)
 	defer cancel()
 	end := r.send(ctx, s, id, parent, bodies)
-	if end.Outcome == plan.Applied {
+	if end.Outcome == plan.Applied || resource.Partly(end.Code) {
 		end.Secrets = all(digests)
 	}
 	end.At = time.Now()
@@ -187,7 +187,7 @@ func (r *run) try(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 
 // operation is a step as it is remembered before its first request leaves.
 func operation(s *plan.Step, digests []map[string]string, begun time.Time) plan.Operation {
-	o := plan.Operation{Op: s.Op, Action: s.Action, Addr: s.Addr, Brings: s.Brings, Wishes: s.Wishes, Repeat: s.Repeat,
+	o := plan.Operation{Op: s.Op, Action: s.Action, Addr: s.Addr, Beside: s.Beside, Brings: s.Brings, Wishes: s.Wishes, Repeat: s.Repeat,
 		Nodes: s.Nodes, Backup: s.Backup, At: begun}
 	if len(s.Requests) > 0 {
 		path, _, _ := strings.Cut(s.Requests[0].Path, "?")
@@ -249,6 +249,7 @@ func (e end) failed(s *plan.Step, i int) end {
 	switch {
 	case errors.Is(e.err, ontap.ErrJobRunning):
 		e.Outcome, e.err = plan.Running, nil
+	case resource.Partly(e.Code): // whatever its HTTP status: it says what became of it
 	case errors.Is(e.err, ontap.ErrOutcomeUnknown):
 		e.Outcome = plan.Unknown
 	case i > 0:

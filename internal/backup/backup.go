@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -30,7 +31,8 @@ type Getter interface {
 }
 
 // A Keeper saves the backups of one cluster. Each has a file of its own, which is never
-// changed: CLUSTER-key_backup-20261125T220406Z.age. Beside it stands a .json with its time, the
+// changed: CLUSTER-key_backup-20261125T220406Z.age, with -2 and so on before its end if there
+// are several of one second. Beside it stands a .json with its time, the
 // cluster, and digests by which the file, and what is in it, can be recognised.
 type Keeper struct {
 	Cluster    string
@@ -42,20 +44,29 @@ type Keeper struct {
 
 // Keep saves what is at a path with a query such as fields=onboard.key_backup, and returns
 // what is known of it once it is durable. The digest is that of the text, so that a backup
-// can be told from the one before.
+// can be told from the one before. What could not be kept is not asked for.
 func (k *Keeper) Keep(ctx context.Context, path string) (plan.Backup, error) {
+	to, err := age.ParseRecipients(strings.NewReader(strings.Join(k.Recipients, "\n")))
+	if err != nil {
+		return plan.Backup{}, errors.New("key backup: backup.recipients are not age recipients")
+	}
+	if err := os.MkdirAll(k.Dir, 0o700); err != nil {
+		return plan.Backup{}, fmt.Errorf("key backup: %w", err)
+	}
 	text, err := k.fetch(ctx, path)
 	if err != nil {
 		return plan.Backup{}, err
 	}
-	sealed, err := k.seal(text)
+	sealed, err := seal(text, to)
 	if err != nil {
 		return plan.Backup{}, err
 	}
 	at := k.Now().UTC().Truncate(time.Second)
 	b := plan.Backup{At: at, SHA256: digest(text.Expose())}
-	b.File, err = k.write(at, sealed, b.SHA256)
-	return b, err
+	if b.File, err = k.write(at, sealed, b.SHA256); err != nil {
+		return plan.Backup{}, err
+	}
+	return b, nil
 }
 
 // fetch returns the text. An answer without one is an error that repeats nothing of it.
@@ -85,11 +96,7 @@ func (k *Keeper) fetch(ctx context.Context, path string) (secret.Value, error) {
 	return secret.New([]byte(text)), nil
 }
 
-func (k *Keeper) seal(text secret.Value) ([]byte, error) {
-	to, err := age.ParseRecipients(strings.NewReader(strings.Join(k.Recipients, "\n")))
-	if err != nil {
-		return nil, errors.New("key backup: backup.recipients are not age recipients")
-	}
+func seal(text secret.Value, to []age.Recipient) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := age.Encrypt(&out, to...)
 	if err == nil {
@@ -116,15 +123,15 @@ type note struct {
 }
 
 func (k *Keeper) write(at time.Time, sealed []byte, text string) (file string, err error) {
-	if err := os.MkdirAll(k.Dir, 0o700); err != nil {
-		return "", fmt.Errorf("key backup: %w", err)
+	base, err := k.free(at)
+	if err != nil {
+		return "", err
 	}
-	disk.Dir(filepath.Dir(filepath.Clean(k.Dir))).Sync() // where it is closed to us, we did not make the directory
-	base := filepath.Join(k.Dir, k.Cluster+"-key_backup-"+at.Format("20060102T150405Z"))
 	about, err := json.MarshalIndent(note{1, k.Cluster, at, filepath.Base(base) + ".age", digest(sealed), text}, "", "  ")
 	if err != nil {
 		return "", fmt.Errorf("key backup: %w", err)
 	}
+	disk.Dir(filepath.Dir(filepath.Clean(k.Dir))).Sync() // where it is closed to us, we did not make the directory
 	d := disk.Dir(k.Dir)
 	if err := k.sweep(d); err != nil {
 		return "", fmt.Errorf("key backup: %w", err)
@@ -147,6 +154,24 @@ func (k *Keeper) sweep(d disk.Writer) error {
 		}
 	}
 	return err
+}
+
+// free returns the name, without its end, of a backup that is not there yet: two may be made
+// within a second.
+func (k *Keeper) free(at time.Time) (string, error) {
+	base := filepath.Join(k.Dir, k.Cluster+"-key_backup-"+at.Format("20060102T150405Z"))
+	for n := 1; ; n++ {
+		name := base
+		if n > 1 {
+			name = fmt.Sprintf("%s-%d", base, n)
+		}
+		switch _, err := os.Lstat(name + ".age"); {
+		case errors.Is(err, fs.ErrNotExist):
+			return name, nil
+		case err != nil:
+			return "", fmt.Errorf("key backup: %w", err)
+		}
+	}
 }
 
 func digest(b []byte) string {

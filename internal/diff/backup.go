@@ -11,7 +11,8 @@ import (
 const backupAction = "key_backup"
 
 // backup saves the text that an object's keys can be recovered with: after each step that
-// changes it, and when it is owed from an earlier one. It is never read otherwise.
+// changes it, when it is owed from an earlier one, and when none is known, as of an object that
+// was there before. It is never read otherwise.
 func (d *decider) backup(want *resource.Object) {
 	k := want.Kind
 	if k.Backup == "" || want.Absent {
@@ -23,7 +24,7 @@ func (d *decider) backup(want *resource.Object) {
 		return
 	}
 	s := plan.Step{Op: plan.Act, Addr: want.Addr, Source: want.Source, Action: backupAction,
-		Changes: []plan.Change{{Field: k.Backup, New: resource.Str(fmt.Sprintf("saved, encrypted for %d recipients", d.Keepers))}}}
+		Changes: []plan.Change{{Field: k.Backup, New: resource.Str(forReaders(d.Keepers))}}}
 	have := d.Have.Objects[want.Addr]
 	path := "/api/" + k.Path + "/" + plan.ParentID
 	if have != nil && have.Kind == k {
@@ -35,9 +36,18 @@ func (d *decider) backup(want *resource.Object) {
 			s.After = true
 		}
 	}
-	if !s.After && (have == nil || have.Kind != k || !d.Ledger.Objects[want.Addr].Owed) {
+	known := d.Ledger.Objects[want.Addr]
+	if !s.After && (have == nil || have.Kind != k || !known.Owed && !known.Backup.At.IsZero()) {
 		return
 	}
 	s.Requests = []plan.Request{{Method: "GET", Path: path + "?fields=" + k.Backup}}
 	d.add(s)
+}
+
+// forReaders says for how many recipients a backup is encrypted.
+func forReaders(n int) string {
+	if n == 1 {
+		return "saved, encrypted for 1 recipient"
+	}
+	return fmt.Sprintf("saved, encrypted for %d recipients", n)
 }

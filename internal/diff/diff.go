@@ -38,8 +38,7 @@ type Policy struct {
 // Compute returns the plan that makes Have like Want. It never deletes what the file only
 // leaves out, and it never replaces an object to change a field of it.
 func Compute(in Input) plan.Plan {
-	d := &decider{Input: in, links: links{all: in.Have.Links}, plan: plan.Plan{
-		Cluster: in.Cluster, UUID: in.Have.UUID, Release: in.Have.Version.String(), Observed: in.Have.At}}
+	d := newDecider(in)
 	d.settle()
 	want := slices.Clone(in.Want)
 	slices.SortFunc(want, inOrder)
@@ -91,6 +90,11 @@ type decider struct {
 	open  []plan.Operation // of which the end is not known yet
 
 	secondaryAt map[resource.Pos]bool // see secondaries
+}
+
+func newDecider(in Input) *decider {
+	return &decider{Input: in, links: links{all: in.Have.Links}, plan: plan.Plan{
+		Cluster: in.Cluster, UUID: in.Have.UUID, Release: in.Have.Version.String(), Observed: in.Have.At}}
 }
 
 func (d *decider) add(s plan.Step) { d.plan.Steps = append(d.plan.Steps, s) }
@@ -200,7 +204,9 @@ func (d *decider) create(want *resource.Object) {
 		s.Changes = append(s.Changes, plan.Change{Field: want.Kind.Fields[i].Name, New: resource.StrList(names)})
 		assign(body, want.Kind.Fields[i].Name, members)
 	}
-	modify(want, body, resource.Create)
+	for _, i := range modify(want, body, resource.Create) {
+		s.Changes = append(s.Changes, plan.Change{Field: want.Kind.Fields[i].Name, New: want.Values[i]})
+	}
 	s.Requests = []plan.Request{d.uncover(want, plan.Request{Method: "POST", Path: collection + d.inStore(&s, want), Body: body})}
 	own := collection + "/" + plan.ParentID
 	d.patchAfter(&s, want, own, later)
@@ -295,6 +301,10 @@ func (d *decider) update(want, have, parent *resource.Object) {
 				if d.secret(want, i).Err == nil {
 					d.prove(&s, want, i)
 				}
+				if want.Value(resource.Synchronize).Bool() {
+					d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: want.Addr, Source: want.Place(i), Rule: string(rules.KM060),
+						Text: "the MetroCluster partner keeps the old one until " + f.Name + " is changed there as well"})
+				}
 			}
 		default:
 			d.set(&s, want, i, h, w, body)
@@ -340,8 +350,9 @@ func standIn(want *resource.Object, name string) int {
 	return -1
 }
 
-// modify adds to the body of a request of that flag what says how it is to be carried out.
-func modify(want *resource.Object, body map[string]any, flag resource.Flags) {
+// modify adds to the body of a request of that flag what says how it is to be carried out, and
+// returns the fields that do.
+func modify(want *resource.Object, body map[string]any, flag resource.Flags) (added []int) {
 	for i := range want.Kind.Fields {
 		f := &want.Kind.Fields[i]
 		if !f.Flags.Has(resource.Modifier|flag) || !want.Values[i].IsSet() {
@@ -349,8 +360,10 @@ func modify(want *resource.Object, body map[string]any, flag resource.Flags) {
 		}
 		if j := standIn(want, f.With); j >= 0 && holds(body, want.Kind.Fields[j].Name) {
 			assign(body, f.Name, wire(f, want.Values[i]))
+			added = append(added, i)
 		}
 	}
+	return added
 }
 
 func (d *decider) immutable(want *resource.Object, i int, have resource.Value) {

@@ -11,15 +11,18 @@ import (
 )
 
 // holdKeys keeps from what could leave a node without keys while it is not known, or not so,
-// that every node has all keys of the scope: a removal, a switch, a rekey. What gives nodes
-// their keys is not among them.
+// that every node has all keys of the scope: a removal, a switch, a rekey, a move to another key
+// manager. What gives nodes their keys is not among them.
 func (d *decider) holdKeys() {
 	for i := range d.plan.Steps {
 		s := &d.plan.Steps[i]
 		if s.Status != plan.Ready || !needsKeys(s) {
 			continue
 		}
-		stores := d.stores(s.Addr.SVM)
+		var stores []string
+		for _, svm := range s.Scopes() {
+			stores = append(stores, d.stores(svm)...)
+		}
 		if len(stores) == 0 {
 			continue
 		}
@@ -47,7 +50,7 @@ func needsKeys(s *plan.Step) bool {
 	case plan.Delete:
 		return s.Addr.Kind != "auth_key"
 	case plan.Act:
-		return s.Action == enableAction || strings.HasPrefix(s.Action, "rekey")
+		return s.Action == enableAction || s.Action == resource.Migrate || strings.HasPrefix(s.Action, "rekey")
 	default:
 		return false
 	}

@@ -58,25 +58,36 @@ func (d *decider) verdict(o *plan.Operation) (e plan.End, ok bool) {
 	if j, known := d.jobOf(o); known {
 		switch {
 		case j.Failed():
-			return plan.End{Outcome: plan.Failed, Code: j.Code, Why: "its job failed"}, true
+			e := plan.End{Outcome: plan.Failed, Code: j.Code, Why: "its job failed", Job: j.UUID}
+			if resource.Partly(j.Code) {
+				e.Secrets = o.Offered
+			}
+			return e, true
 		case !j.Succeeded():
 			return plan.End{}, false
 		case o.Op == plan.Act || o.Op == plan.Update:
-			return plan.End{Outcome: plan.Applied, Secrets: o.Offered, Why: "its job succeeded"}, true
+			return plan.End{Outcome: plan.Applied, Secrets: o.Offered, Why: "its job succeeded", Job: j.UUID}, true
 		}
 	}
 	return d.evidence(o)
 }
 
 // jobOf finds the job of an operation: by its UUID or, if the answer with that was lost, by
-// what it does and when it began.
-func (d *decider) jobOf(o *plan.Operation) (resource.Job, bool) {
+// what it does and when it began. One that is known to be of another operation is not taken for
+// it, and where there are several none is: each may be somebody else's.
+func (d *decider) jobOf(o *plan.Operation) (found resource.Job, ok bool) {
 	for _, j := range d.Have.Jobs {
-		if o.Job != "" && j.UUID == o.Job || o.Job == "" && j.Description == o.Request && near(j.Start, o.At) {
+		switch {
+		case o.Job != "" && j.UUID == o.Job:
 			return j, true
+		case o.Job != "" || j.Description != o.Request || !near(j.Start, o.At) || slices.Contains(d.Ledger.Jobs, j.UUID):
+		case ok:
+			return resource.Job{}, false
+		default:
+			found, ok = j, true
 		}
 	}
-	return resource.Job{}, false
+	return found, ok
 }
 
 // underWay returns the job by which the cluster does what an operation set out to do, be it for
@@ -92,8 +103,7 @@ func (d *decider) underWay(o *plan.Operation) (resource.Job, bool) {
 }
 
 // near says whether a job that the cluster's clock saw begin at start may be the one of an
-// operation that ours saw set out at begun. Clocks differ; two such operations on one object
-// are further apart than this.
+// operation that ours saw set out at begun. Clocks differ.
 func near(start, begun time.Time) bool {
 	return !start.IsZero() && start.Sub(begun).Abs() < clockSkew
 }
@@ -149,7 +159,7 @@ func (d *decider) fulfilled(o *plan.Operation, have *resource.Object) bool {
 func (d *decider) holdUnsettled() {
 	for i := range d.plan.Steps {
 		s := &d.plan.Steps[i]
-		j := slices.IndexFunc(d.open, func(o plan.Operation) bool { return o.Addr.SVM == s.Addr.SVM })
+		j := slices.IndexFunc(d.open, func(o plan.Operation) bool { return slices.ContainsFunc(s.Scopes(), o.Touches) })
 		if j >= 0 && s.Status == plan.Ready {
 			d.block(s, s.Source, plan.Held, plan.Unsettled, d.openReason(&d.open[j]))
 		}

@@ -12,11 +12,10 @@ import (
 func (d *decider) holdPaused() {
 	for i := range d.plan.Steps {
 		s := &d.plan.Steps[i]
-		if s.Status != plan.Ready {
-			continue
-		}
-		if p := d.Standing.Paused(d.Cluster, s.Addr.SVM, d.Now); p != nil {
-			d.block(s, s.Source, plan.Held, plan.Paused, fmt.Sprintf("paused by %s until %s: %s (%s)", p.By, p.Until.UTC().Format(time.RFC3339), p.Reason, p.ID))
+		for _, svm := range s.Scopes() {
+			if p := d.Standing.Paused(d.Cluster, svm, d.Now); p != nil {
+				d.block(s, s.Source, plan.Held, plan.Paused, fmt.Sprintf("paused by %s until %s: %s (%s)", p.By, p.Until.UTC().Format(time.RFC3339), p.Reason, p.ID))
+			}
 		}
 	}
 }

@@ -187,8 +187,8 @@ func (d *decider) successor(have *resource.Object) *resource.Object {
 }
 
 // holdBusyStores keeps away from SVMs whose key store is not in a state for it (ONTAP REST
-// reference, key-stores, states). Credentials may be mended while it is blocked or mixed:
-// that may be what mends it.
+// reference, key-stores, states). Credentials may be mended, and keys restored, while it is
+// blocked or mixed: that may be what mends it.
 func (d *decider) holdBusyStores() {
 	busy := map[string]string{}
 	for _, k := range d.Have.Stores {
@@ -198,11 +198,12 @@ func (d *decider) holdBusyStores() {
 	}
 	for i := range d.plan.Steps {
 		s := &d.plan.Steps[i]
-		state, ok := busy[s.Addr.SVM]
-		if !ok || s.Status != plan.Ready || s.Op == plan.Update && (state == "blocked" || state == "mixed") {
-			continue
+		for _, svm := range s.Scopes() {
+			state, ok := busy[svm]
+			mends := s.Op == plan.Update || s.Action == resource.Restore
+			if ok && s.Status == plan.Ready && !(mends && (state == "blocked" || state == "mixed")) {
+				d.block(s, s.Source, plan.Held, plan.KeyStore, fmt.Sprintf("the key store of %s is %s, not active", orCluster(svm), state))
+			}
 		}
-		scope := cmp.Or(s.Addr.SVM, "the cluster")
-		d.block(s, s.Source, plan.Held, plan.KeyStore, fmt.Sprintf("the key store of %s is %s, not active", scope, state))
 	}
 }

@@ -39,3 +39,24 @@ func TestLostRekeyIsNotRepeated(t *testing.T) {
 		t.Errorf("it is there, and yet: %s", short(p))
 	}
 }
+
+// A passphrase that some nodes did not take is in place, and the nodes are to be synchronized.
+func TestPartlyChanged(t *testing.T) {
+	a := resource.Addr{Cluster: "a", Kind: "key_manager"}
+	have := onboard(found())
+	for i := range have.Nodes {
+		have.Nodes[i].UUID = have.Nodes[i].Name
+	}
+	have.Jobs = []resource.Job{{UUID: "j1", State: "failure", Code: "65536407"}}
+	in := input(wanted(t, "- onboard: {passphrase: 'env:P'}"), have)
+	in.Secrets = plan.Secrets{{Addr: a, Field: "onboard.passphrase"}: {Digest: "new"}}
+	in.Ledger = plan.Ledger{
+		Objects: map[resource.Addr]plan.Remembered{a: {Nodes: []string{"n1", "n2"}, Secrets: map[string]string{"onboard.passphrase": "old"}}},
+		Open: []plan.Operation{{ID: "7", Op: plan.Update, Addr: a, Repeat: resource.Never, Job: "j1", At: now,
+			Offered: map[string]string{"onboard.passphrase": "new", resource.Proof: "old"}}},
+	}
+	p := diff.Compute(in)
+	if len(p.Settled) != 1 || len(p.Steps) != 1 || p.Steps[0].Action != "synchronize" || p.Steps[0].Status != plan.Ready {
+		t.Errorf("settled %v, then\n%s", p.Settled, short(p))
+	}
+}

@@ -166,6 +166,14 @@ func (r *Reader) all(ctx context.Context, reads []func(context.Context) (bool, e
 	return slices.Contains(changed, true), nil
 }
 
+// Stores returns the key stores of a cluster and their states, for decisions that wait for
+// them; an empty list, and not none, if there are none.
+func (r *Reader) Stores(ctx context.Context, c *resource.Cluster) ([]resource.KeyStore, error) {
+	var fresh cache[resource.KeyStore] // what later passes find there would be old
+	_, err := update(ctx, r.get, &fresh, storesCall(c.Version), decodeStore)
+	return fresh.vals, err
+}
+
 // versioned returns the reads whose fields depend on the release.
 func (r *Reader) versioned(v resource.Version, health bool, kinds []*resource.Kind) []func(context.Context) (bool, error) {
 	var reads []func(context.Context) (bool, error)

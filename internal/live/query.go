@@ -81,14 +81,10 @@ func singles(v resource.Version, kinds []*resource.Kind) []*resource.Kind {
 	return found
 }
 
-// storesSince is the release from which security/key-stores says which configuration is
-// enabled (ONTAP REST reference, key-stores).
-var storesSince = resource.Version{Generation: 9, Major: 14}
-
 // wantsStores says whether the states of key stores matter: where the file has kinds whose
 // objects are switched, rekeyed and reached as key stores.
 func wantsStores(v resource.Version, kinds []*resource.Kind) bool {
-	return !v.Before(storesSince) && slices.ContainsFunc(kinds, func(k *resource.Kind) bool { return k.Type != "" && k.Path != resource.External.Path })
+	return !v.Before(resource.StoresSince) && slices.ContainsFunc(kinds, func(k *resource.Kind) bool { return k.Type != "" && k.Path != resource.External.Path })
 }
 
 func storesCall(v resource.Version) call {

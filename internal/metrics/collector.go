@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"kmagent/internal/plan"
 	"kmagent/internal/resource"
 )
 
@@ -23,6 +24,7 @@ type cluster struct {
 	noMemory    bool
 	seen        *observation // nil until the cluster was read
 	planned     *planned     // nil until there was a plan
+	memory      *plan.Memory // nil until it is known
 }
 
 // A scope is what declared resources are counted by.
@@ -128,6 +130,17 @@ func (out series) cluster(c *cluster) {
 	}
 	if c.seen != nil {
 		out.seen(c.label, c.seen)
+	}
+	if c.memory != nil {
+		out.memory(c.label, *c.memory)
+	}
+}
+
+func (out series) memory(cluster string, m plan.Memory) {
+	out.put(openOperations, float64(m.Open), cluster)
+	out.put(operationUnknown, oneIf(m.Unknown > 0), cluster)
+	if !m.Backup.IsZero() {
+		out.put(lastBackup, unix(m.Backup), cluster)
 	}
 }
 

@@ -58,9 +58,9 @@ type group struct {
 func groups() []group {
 	return []group{
 		{"Desired state", []*family{sourceInfo, sourceFetches, sourceLastSuccess, configValid, configLoaded, configProblems, managedResources}},
-		{"Reconcile", []*family{reconciles, reconcileDuration, lastRun, lastSuccess, reconcileInterval, reconcileMode, pendingChanges, planBlocked, changes}},
+		{"Reconcile", []*family{reconciles, reconcileDuration, lastRun, lastSuccess, reconcileInterval, reconcileMode, pendingChanges, planBlocked, changes, openOperations, operationUnknown}},
 		{"Drift", []*family{driftedResources, driftFirstSeen, driftDetected}},
-		{"Key managers", []*family{clusterInfo, managerInfo, managerState, serverInfo, serverReachable, serverState, serverLastReachable, cloudReachable, ekmipReachable, certificateNotAfter, droppedObjects}},
+		{"Key managers", []*family{clusterInfo, managerInfo, managerState, serverInfo, serverReachable, serverState, serverLastReachable, cloudReachable, ekmipReachable, certificateNotAfter, lastBackup, droppedObjects}},
 		{"ONTAP API", []*family{ontapUp, ontapRequests, requestDuration, ontapRetries}},
 		{"Agent", []*family{readOnlyMode}},
 	}
@@ -120,6 +120,12 @@ var (
 	changes = counter("changes_total",
 		"Changes sent to ONTAP, by result (success, error, unknown).",
 		"cluster", "kind", "action", "result")
+	openOperations = gauge("journal_open_operations",
+		"Operations that were sent and of which no end is known.",
+		"cluster")
+	operationUnknown = gauge("operation_unknown",
+		"Whether (1) the cluster is not known to work on one of the open operations: its answer was lost.",
+		"cluster")
 )
 
 // Drift.
@@ -167,6 +173,9 @@ var (
 	certificateNotAfter = gauge("certificate_not_after_timestamp_seconds",
 		"End of validity of a certificate that a key manager uses; use is client or server_ca.",
 		"cluster", "svm", "use", "uuid")
+	lastBackup = gauge("key_backup_last_timestamp_seconds",
+		"Unix time of the newest key backup of the onboard key manager; the series is absent while none is known.",
+		"cluster")
 	droppedObjects = gauge("dropped_objects",
 		"Key managers, key servers, their states on nodes, and certificates of a cluster that have no series, because there are too many or one looks like another.",
 		"cluster")

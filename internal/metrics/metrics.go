@@ -187,6 +187,7 @@ type Pass struct {
 	Observed *resource.Cluster // nil if the cluster could not be read
 	Plan     *plan.Plan        // nil, or with an Err, if there is none
 	Report   *plan.Report      // what came of the steps of Plan itself; nil if nothing was sent
+	Memory   *plan.Memory      // what is remembered after it; nil if nothing is known of that
 	NoMemory bool              // nothing can be remembered of the cluster, so nothing is sent
 }
 
@@ -212,6 +213,10 @@ func (m *Metrics) Pass(cluster string, p Pass) {
 		return
 	}
 	c.seen, c.planned, c.lastRun, c.noMemory = next.seen, next.planned, p.Ended, p.NoMemory
+	if p.Memory != nil {
+		memory := *p.Memory
+		c.memory = &memory
+	}
 	if p.Result != Failed {
 		c.lastSuccess = p.Ended
 	}

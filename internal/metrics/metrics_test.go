@@ -82,6 +82,7 @@ func madeUp(m *Metrics) {
 			{Step: &p.Steps[1], Outcome: plan.Failed, Err: errors.New("entry doesn't exist")},
 			{Step: &p.Steps[2], Outcome: plan.NotAttempted},
 		}},
+		Memory: &plan.Memory{Open: 2, Unknown: 1, Backup: start.Add(-24 * time.Hour)},
 	})
 	m.Pass("prod-b", Pass{Result: Failed, Ended: start.Add(31 * time.Second), Took: 31 * time.Second})
 }

@@ -12,6 +12,30 @@ type Ledger struct {
 	UUID    string // of the cluster, pinned on first contact
 	Objects map[resource.Addr]Remembered
 	Open    []Operation // set out, and no end is known; oldest first
+	Jobs    []string    // UUIDs of the newest jobs that are known to be of an operation; oldest first
+}
+
+// A Memory is of a ledger what people should see.
+type Memory struct {
+	Open    int       // operations of which no end is known
+	Unknown int       // of those, the ones that the cluster is not known to work on
+	Backup  time.Time // of the newest key backup; zero if none is known
+}
+
+// Memory returns what people should see of it.
+func (l *Ledger) Memory() Memory {
+	m := Memory{Open: len(l.Open)}
+	for _, o := range l.Open {
+		if o.Job == "" {
+			m.Unknown++
+		}
+	}
+	for _, r := range l.Objects {
+		if r.Backup.At.After(m.Backup) {
+			m.Backup = r.Backup.At
+		}
+	}
+	return m
 }
 
 // Remembered is what is known of one object beyond its configuration.
@@ -22,10 +46,13 @@ type Remembered struct {
 	Adopted map[string]bool   // by field: the digest is of a secret that was in place before us
 	Refused string            // digest of a secret that ONTAP said is wrong, where it counts how often
 	Sent    []Sent            // what was sent within [FlapWindow], oldest first
-	Nodes   []string          // UUIDs of the nodes that were there when the object was last given to all of them
+	Nodes   []string          // UUIDs of the nodes that were there when the object was last given to all of them; [NoNode]: it is not known which have it
 	Owed    bool              // a backup is to be taken: the object has changed since the last one
 	Backup  Backup            // the newest backup that was taken
 }
+
+// NoNode stands in the place of nodes while it is known that some lack the object, and not which.
+const NoNode = "-"
 
 // A Backup is one text of a cluster that was saved, encrypted.
 type Backup struct {

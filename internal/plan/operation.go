@@ -17,6 +17,7 @@ type Operation struct {
 	Op      Op
 	Action  string // of an Act
 	Addr    resource.Addr
+	Beside  resource.Addr     // another object that it is about; the zero Addr if none
 	Request string            // method and path of the request that counts
 	Brings  []resource.Addr   // of a Create: the children that come with the object
 	Wishes  []Wish            // what the object is to be like afterwards
@@ -32,6 +33,12 @@ type Operation struct {
 
 // Name is what people call an operation: "prod-a/17".
 func (o *Operation) Name() string { return o.Addr.Cluster + "/" + o.ID }
+
+// Touches says whether an operation is about something of a scope, which is an SVM's name or
+// empty for the cluster's own.
+func (o *Operation) Touches(svm string) bool {
+	return o.Addr.SVM == svm || o.Beside != (resource.Addr{}) && o.Beside.SVM == svm
+}
 
 // Title says what an operation does, for a sentence: "rekey_external" or "create".
 func (o *Operation) Title() string {
@@ -54,6 +61,7 @@ type End struct {
 	Secrets map[string]string // digests of what was really sent, by field; of an applied one
 	Code    string            // ONTAP's, of a failed one
 	Why     string            // of one that was settled by looking, or by a human: what showed it
+	Job     string            // of one that was settled by its job: the UUID
 	Backup  Backup            // of one that took it
 }
 
@@ -82,6 +90,17 @@ func (l *Ledger) Begin(o Operation) {
 // Accept notes that the cluster has taken an operation on as a job.
 func (l *Ledger) Accept(id, job string) {
 	l.change(id, func(o *Operation) { o.Job = job })
+	l.owns(job)
+}
+
+// maxJobs bounds how many jobs are remembered. ONTAP forgets one within minutes.
+const maxJobs = 100
+
+// owns notes that a job is of an operation, so that it is not taken for that of another one.
+func (l *Ledger) owns(job string) {
+	if job != "" {
+		l.Jobs = append(slices.Clone(l.Jobs[max(0, len(l.Jobs)-maxJobs+1):]), job)
+	}
 }
 
 // End notes what came of an operation. One whose outcome is not known stays open.
@@ -95,11 +114,15 @@ func (l *Ledger) End(id string, e End) {
 		return
 	}
 	o := l.Open[i]
+	l.owns(e.Job)
 	l.Open = slices.Delete(slices.Clone(l.Open), i, i+1)
 	switch {
 	case e.Outcome == Applied && o.Op == Delete:
 		l.remember(o.Addr, func(m *Remembered) { *m = Remembered{Sent: m.WithSent(o.Wishes, o.At).Sent, Backup: m.Backup} })
 	case e.Outcome == Applied:
+		l.remember(o.Addr, func(m *Remembered) { m.applied(o, e) })
+	case resource.Partly(e.Code):
+		o.Nodes = []string{NoNode}
 		l.remember(o.Addr, func(m *Remembered) { m.applied(o, e) })
 	case resource.WrongSecret(e.Code):
 		l.remember(o.Addr, func(m *Remembered) { m.refuse(o.proof()) })

@@ -30,6 +30,8 @@ type Plan struct {
 	WantsMetro bool
 	// WantsKeys are the UUIDs of key stores whose keys were not read, and steps are held for that.
 	WantsKeys []string
+	// WantsStores says that steps are held only because the states of key stores were not read.
+	WantsStores bool
 }
 
 // An Adoption is what was found in place: a secret, which is taken for the one in the file,
@@ -62,6 +64,7 @@ type Step struct {
 	Rule     string // the id of the rule that the guard enforces; empty where it is none of the catalogue's
 	Requests []Request
 	Parent   resource.Addr   // the step that must be done first; the zero Addr if none
+	Beside   resource.Addr   // another object that it is about: what holds its scope holds the step; the zero Addr if none
 	Brings   []resource.Addr // of a Create: the children that come with the object
 	After    bool            // the steps of the same object that stand before it must have been done first
 	Wishes   []Wish          // what the object is to be like afterwards, field by field
@@ -72,6 +75,14 @@ type Step struct {
 
 	Seen    string            // digest of the object as the look found it; empty: it is not there
 	Secrets map[string]string // by field: keyed digests of the secrets in its requests, as they were read for the plan
+}
+
+// Scopes lists the scopes that a step is about: an SVM's name, or empty for the cluster's own.
+func (s *Step) Scopes() []string {
+	if s.Beside == (resource.Addr{}) || s.Beside.SVM == s.Addr.SVM {
+		return []string{s.Addr.SVM}
+	}
+	return []string{s.Addr.SVM, s.Beside.SVM}
 }
 
 // A Sighting is an object that is there, under the id that ONTAP knows it by.

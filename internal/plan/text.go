@@ -183,14 +183,21 @@ func show(v resource.Value) string {
 	return `""`
 }
 
-// ByRisk returns the steps with the destructive ones first, each group in order.
+// ByRisk returns the steps with the destructive ones first, each group in order. What follows a
+// change of the same object comes last: it is nothing without that.
 func ByRisk(steps []Step) []*Step {
 	out := make([]*Step, len(steps))
 	for i := range steps {
 		out[i] = &steps[i]
 	}
 	rank := [...]int{Delete: 0, Act: 1, Create: 2, Update: 3}
-	slices.SortStableFunc(out, func(a, b *Step) int { return cmp.Compare(rank[a.Op], rank[b.Op]) })
+	of := func(s *Step) int {
+		if s.After {
+			return len(rank)
+		}
+		return rank[s.Op]
+	}
+	slices.SortStableFunc(out, func(a, b *Step) int { return cmp.Compare(of(a), of(b)) })
 	return out
 }
 

@@ -16,6 +16,8 @@ var AWS = &Kind{
 	Actions: []Action{
 		rekeyExternal(Version{9, 12, 0}, "key_id"),
 		rekeyInternal(Version{9, 12, 0}),
+		restore(Version{9, 12, 0}),
+		migrate(),
 	},
 	Fields: slices.Concat([]Field{
 		{Name: "region", Type: String, Flags: Required | Create | Patch, Min: 1, Max: 64, Doc: "The AWS region, such as eu-central-1."},

@@ -22,6 +22,8 @@ var Azure = &Kind{
 	Actions: []Action{
 		rekeyExternal(Version{9, 11, 0}, "key_id"),
 		rekeyInternal(Version{9, 10, 0}),
+		restore(Version{9, 10, 0}),
+		migrate(),
 	},
 	Fields: slices.Concat([]Field{
 		{Name: "configuration.name", Type: String, Flags: Create, Since: Version{9, 14, 0}, Min: 1, Max: 64,

@@ -16,7 +16,7 @@ var Barbican = &Kind{
 	Since:    Version{9, 17, 0},
 	Store:    &Store{Born: true, NoDelete: true},
 	Doc:      "A secret of OpenStack Barbican that protects the keys of an SVM.",
-	Actions:  []Action{rekeyInternal(Version{9, 17, 0})},
+	Actions:  []Action{rekeyInternal(Version{9, 17, 0}), restore(Version{9, 17, 0}), migrate()},
 	Fields: slices.Concat([]Field{
 		{Name: "configuration.name", Type: String, Flags: Required | Create, Min: 1, Max: 64,
 			WayOut: "create the configuration under its new name, enable it, and delete this one",

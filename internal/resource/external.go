@@ -13,6 +13,7 @@ var External = &Kind{
 	Since:    Version{9, 6, 0},
 	Hidden:   true,
 	Doc:      "An external key manager: up to four KMIP key servers for the cluster or one SVM.",
+	Actions:  []Action{restore(Version{9, 13, 0}, RestoreKey, RestoreServer, RestoreTag, RestoreNode), migrate()},
 	Fields: []Field{
 		{Name: "external.client_certificate", Type: Link, Flags: Required | Create | Patch, To: Certificate, Where: "client",
 			Doc: "The client certificate that ONTAP shows to the key servers. A new one must have the key pair of the old one (65536850)."},

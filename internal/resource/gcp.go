@@ -20,6 +20,8 @@ var GCP = &Kind{
 	Actions: []Action{
 		rekeyExternal(Version{9, 11, 0}, "key_name", "project_id", "key_ring_location", "key_ring_name"),
 		rekeyInternal(Version{9, 10, 0}),
+		restore(Version{9, 10, 0}),
+		migrate(),
 	},
 	Fields: slices.Concat([]Field{
 		{Name: "project_id", Type: String, Flags: Required | Create, Min: 1, Max: 255, Via: "rekey_external", PatchSince: Version{9, 18, 0}, Doc: "The project of the key. From 9.18 a change is a rekey_external."},

@@ -62,6 +62,7 @@ type Store struct {
 type Action struct {
 	Name   string // as the file and plans have it: "rekey_external"
 	Path   string // the last segment: "rekey-external"
+	Below  string // the collection that the path is in, where that is not the kind's own
 	Since  Version
 	Body   []Part // what makes its body
 	Due    Due    // when it is taken
@@ -71,9 +72,10 @@ type Action struct {
 
 // A Part is one field of an action's body.
 type Part struct {
-	Field string // whose wanted value it carries; empty: Const
+	Field string // whose wanted value it carries; empty: Const, or what was asked for
 	As    string // the name in the body; empty: Field
 	Const Value
+	Asked bool // whoever asks for the action says what it is
 }
 
 // Due says when an action is taken.

@@ -12,7 +12,7 @@ type Cluster struct {
 	SVMs    map[string]SVM   // by name; data SVMs only
 	Objects map[Addr]*Object // under the label that the file gives the cluster
 	Links   []*Object        // what a Link may name, such as certificates
-	Stores  []KeyStore
+	Stores  []KeyStore       // nil: not read
 	Keys    *KeyReport
 	Jobs    []Job        // those that the cluster remembers; read only while an operation is open
 	Metro   MetroCluster // read where the file has something that depends on it, and before a change
@@ -84,8 +84,12 @@ type Node struct {
 	Version    Version
 }
 
+// StoresSince is the first release whose security/key-stores says which configuration is
+// enabled (ONTAP REST reference, key-stores).
+var StoresSince = Version{Generation: 9, Major: 14}
+
 // A KeyStore is a configuration as security/key-stores shows it. It is read only where the
-// file has kinds beside key managers.
+// file has kinds beside key managers, or a decision waits for it.
 type KeyStore struct {
 	UUID    string // that of the configuration itself
 	SVM     string // empty at cluster scope

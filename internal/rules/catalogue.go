@@ -176,7 +176,7 @@ var catalogue = [...]Rule{
 		ID: KM050, Title: "The key of an SVM is changed only once its key manager holds all its keys",
 		Severity: Error, Where: Plan, Codes: []string{"65537547"},
 		Why:     "While keys of an SVM's volumes are still in the cluster's key manager, ONTAP refuses to rekey the SVM's own.",
-		Remedy:  "Migrate them: kmagent key migrate --svm NAME --to svm; the next pass asks again.",
+		Remedy:  "Migrate them: kmagent key migrate --cluster CLUSTER --svm SVM --to svm; the next pass asks again.",
 		Example: "held: keys of this SVM are in the cluster's key manager (65537547): migrate them first",
 	},
 	{

@@ -197,7 +197,7 @@ func (b *Book) Accept(id, job string, at time.Time) error {
 
 // End makes it durable what came of an operation.
 func (b *Book) End(id string, e plan.End) error {
-	return b.write(record{At: e.At, End: &end{id, e.Outcome.String(), e.Secrets, e.Code, e.Why, e.Backup}})
+	return b.write(record{At: e.At, End: &end{id, e.Outcome.String(), e.Secrets, e.Code, e.Why, e.Job, e.Backup}})
 }
 
 // Renew makes a book that failed take records again. All that is remembered, which is what

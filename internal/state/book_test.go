@@ -219,7 +219,7 @@ func randomWrite(rnd *rand.Rand, b *Book, at time.Time) error {
 	wish := plan.Wish{Field: []string{"", "password", "timeout"}[rnd.IntN(3)], Value: strconv.Itoa(rnd.IntN(2))}
 	op := plan.Operation{Op: plan.Op(rnd.IntN(4)), Addr: addr, Wishes: []plan.Wish{wish}, At: at, Backup: rnd.IntN(4) == 0}
 	if rnd.IntN(3) == 0 {
-		op.Addr, op.Brings = manager("vs1"), []resource.Addr{addr}
+		op.Addr, op.Brings, op.Beside = manager("vs1"), []resource.Addr{addr}, manager("")
 	}
 	switch rnd.IntN(5) {
 	case 0:
@@ -240,7 +240,8 @@ func randomWrite(rnd *rand.Rand, b *Book, at time.Time) error {
 		if outcome == plan.NotAttempted {
 			return nil
 		}
-		return b.End(id, plan.End{Outcome: outcome, At: at.Add(time.Second), Secrets: map[string]string{"password": strconv.Itoa(rnd.IntN(9))}})
+		return b.End(id, plan.End{Outcome: outcome, At: at.Add(time.Second), Secrets: map[string]string{"password": strconv.Itoa(rnd.IntN(9))},
+			Job: []string{"", "found-" + id}[rnd.IntN(2)]})
 	}
 }
 

@@ -76,7 +76,7 @@ func diffLedgers(want, got plan.Ledger) string {
 }
 
 func said(l plan.Ledger) plan.Ledger {
-	out := plan.Ledger{UUID: l.UUID, Open: l.Open, Objects: map[resource.Addr]plan.Remembered{}}
+	out := plan.Ledger{UUID: l.UUID, Open: l.Open, Jobs: l.Jobs, Objects: map[resource.Addr]plan.Remembered{}}
 	for a, m := range l.Objects {
 		if m.Created || len(m.Secrets) > 0 || len(m.Sent) > 0 {
 			out.Objects[a] = m

@@ -47,6 +47,7 @@ type start struct {
 	UUID    string      `json:"uuid,omitempty"`
 	Objects []object    `json:"objects,omitempty"`
 	Open    []operation `json:"open,omitempty"`
+	Jobs    []string    `json:"jobs,omitempty"`
 }
 
 // An object is what the ledger knows of one.
@@ -81,6 +82,7 @@ type operation struct {
 	Op      string            `json:"do"`
 	Action  string            `json:"action,omitempty"`
 	Addr    address           `json:"object"`
+	Beside  *address          `json:"beside,omitempty"`
 	Request string            `json:"request,omitempty"`
 	Brings  []address         `json:"brings,omitempty"`
 	Wishes  []plan.Wish       `json:"wishes,omitempty"`
@@ -107,6 +109,7 @@ type end struct {
 	Secrets map[string]string `json:"secrets,omitempty"`
 	Code    string            `json:"code,omitempty"`
 	Why     string            `json:"why,omitempty"`
+	Job     string            `json:"job,omitempty"`
 	Backup  plan.Backup       `json:"backup,omitzero"`
 }
 
@@ -227,13 +230,13 @@ func note(cluster string, led *plan.Ledger, r record) {
 	case r.Accept != nil:
 		led.Accept(r.Accept.Op, r.Accept.Job)
 	case r.End != nil:
-		led.End(r.End.Op, plan.End{Outcome: plan.OutcomeOf(r.End.Outcome), At: r.At, Secrets: r.End.Secrets, Code: r.End.Code, Why: r.End.Why, Backup: r.End.Backup})
+		led.End(r.End.Op, plan.End{Outcome: plan.OutcomeOf(r.End.Outcome), At: r.At, Secrets: r.End.Secrets, Code: r.End.Code, Why: r.End.Why, Job: r.End.Job, Backup: r.End.Backup})
 	}
 }
 
 // ledger is what a start says.
 func (s *start) ledger(cluster string) plan.Ledger {
-	led := plan.Ledger{UUID: s.UUID, Objects: make(map[resource.Addr]plan.Remembered, len(s.Objects))}
+	led := plan.Ledger{UUID: s.UUID, Objects: make(map[resource.Addr]plan.Remembered, len(s.Objects)), Jobs: s.Jobs}
 	for _, o := range s.Objects {
 		led.Objects[o.Addr.in(cluster)] = plan.Remembered{ID: o.ID, Created: o.Created, Secrets: o.Secrets, Adopted: o.Adopted,
 			Refused: o.Refused, Sent: o.Sent, Nodes: o.Nodes, Owed: o.Owed, Backup: o.Backup}
@@ -246,7 +249,7 @@ func (s *start) ledger(cluster string) plan.Ledger {
 
 // startOf is the start that says what the ledger does.
 func startOf(led plan.Ledger) *start {
-	s := &start{Schema: Schema, UUID: led.UUID}
+	s := &start{Schema: Schema, UUID: led.UUID, Jobs: led.Jobs}
 	for a, m := range led.Objects {
 		o := object{addressOf(a), m.ID, m.Created, m.Secrets, m.Adopted, m.Refused, m.Sent, m.Nodes, m.Owed, m.Backup}
 		if o.known() {
@@ -271,6 +274,9 @@ func (o operation) in(cluster string) plan.Operation {
 	for _, a := range o.Brings {
 		p.Brings = append(p.Brings, a.in(cluster))
 	}
+	if o.Beside != nil {
+		p.Beside = o.Beside.in(cluster)
+	}
 	return p
 }
 
@@ -279,6 +285,10 @@ func operationOf(p plan.Operation) operation {
 		Offered: p.Offered, Repeat: p.Repeat, Nodes: p.Nodes, Backup: p.Backup, Plan: p.Plan, At: p.At.Round(0).UTC(), Job: p.Job, Lost: p.Lost}
 	for _, a := range p.Brings {
 		o.Brings = append(o.Brings, addressOf(a))
+	}
+	if p.Beside != (resource.Addr{}) {
+		a := addressOf(p.Beside)
+		o.Beside = &a
 	}
 	return o
 }
