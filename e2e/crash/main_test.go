@@ -24,6 +24,7 @@ var (
 	pairs = flag.Int("crash.pairs", 8, "how many times, for each operation, it is killed and killed again in its recovery")
 	depth = flag.Int("crash.depth", 2, "how often it is killed then")
 	all   = flag.Bool("crash.all", false, "kill at every boundary in the passes with a lost connection too")
+	only  = flag.String("crash.only", "", "only the operations whose names have this in them")
 	shard = flag.String("crash.shard", "1/1", "the part of the kill points to do, such as 2/8")
 )
 

@@ -5,12 +5,14 @@ import "strings"
 // An operation is something that the agent does to a cluster, in one pass or several.
 type operation struct {
 	name    string
-	before  string            // of the file: what is there already
+	first   string            // of the file: what was there before that
+	before  string            // what is there already
 	after   string            // what is wanted then
 	changed map[string]string // those that are others with after
 	world   string            // of the cluster, from the beginning
 	then    string            // and what happens to it before the operation
 	given   [][]string        // commands that people give before it
+	ask     []string          // the command that does it; apply if there is none
 	forget  bool              // the state is lost before it: what is there was there before us
 	jobs    bool              // those of what was there are of a moment ago
 	human   bool              // a human has to say what came of it, if no answer did
@@ -79,8 +81,9 @@ const (
 func operations() []operation {
 	password := "{server: ks1, username: db, password: cred:ks}, {server: ks2}"
 	others := strings.TrimPrefix(externalOf("svm2", "kmip-ca", "{server: ks1}, {server: ks2}, {server: ks3}"), "key_managers:\n") // most of the file stays
+	servers := externalOf("", "kmip-ca", "{server: ks1}, {server: ks2}")
 	nse := func(more string) string {
-		return externalOf("", "kmip-ca", "{server: ks1}, {server: ks2}") + "auth_keys: [" + more + "]\n"
+		return servers + "auth_keys: [" + more + "]\n"
 	}
 	return []operation{
 		{name: "create external", after: external(password)},
@@ -114,6 +117,12 @@ func operations() []operation {
 
 		{name: "switch key stores", before: azurePair("false"), after: azurePair("true"), human: true},
 		{name: "rekey azure", before: azure("1", ""), after: azure("2", ""), lasting: true},
+		{name: "rekey azure, just rekeyed", first: azure("1", ""), before: azure("2", ""), after: azure("3", ""), lasting: true, jobs: true},
+		{name: "change a secret, just changed", first: azure("1", ""), before: azure("1", ", port: 443"), after: azure("1", ", port: 443"), changed: map[string]string{"azure": "canary-azure-2"}, jobs: true},
+		{name: "migrate keys", before: servers + azure("1", ""), after: servers + azure("1", ""), then: `{"volumes":{"svm1":{"encrypted":2,"keys_in":"cluster"}}}`,
+			ask: []string{"key", "migrate", "--yes", "--cluster", "a", "--svm", "svm1", "--to", "svm"}, human: true},
+		{name: "restore keys", before: external(password), after: external(password), then: `{"volumes":{"svm1":{"encrypted":3}},"missing_keys":{"node2":["*"]}}`,
+			ask: []string{"key", "restore", "--yes", "--cluster", "a", "--svm", "svm1"}},
 		{name: "use an override", before: "policy: {min_reachable_servers: 2}\n" + external("{server: ks1}, {server: ks2}"), after: "policy: {min_reachable_servers: 2}\n" + external("{server: ks1}"),
 			given: [][]string{{"override", "add", "--rule", "floor", "--object", "a/key_server/svm1/ks2:5696", "--reason", "a test"}}},
 		{name: "first contact", before: external(password) + "  - onboard: {passphrase: cred:okm}\n", after: external(password) + "  - onboard: {passphrase: cred:okm}\n", forget: true},

@@ -46,8 +46,11 @@ func tell(s *site, o operation) (*story, error) {
 	if err := errors.Join(s.put(nil), s.secrets(secrets())); err != nil {
 		return nil, err
 	}
-	if o.before != "" {
-		if err := s.bring(o.before); err != nil {
+	for _, lines := range []string{o.first, o.before} {
+		if lines == "" {
+			continue
+		}
+		if err := s.bring(lines); err != nil {
 			return nil, fmt.Errorf("what is there before: %w", err)
 		}
 	}
@@ -123,7 +126,11 @@ func (st *story) pass(s *site) (done bool, err error) {
 	if stage.state, err = s.keep(); err != nil {
 		return false, err
 	}
-	r, boundaries, err := s.boundaries()
+	var ask []string
+	if len(st.stages) == 0 {
+		ask = st.ask
+	}
+	r, boundaries, err := s.boundaries(ask)
 	if err != nil {
 		return false, err
 	}
@@ -193,8 +200,9 @@ type trial struct {
 	*point
 	*site
 	outcome
-	disturbances int // kills and lost connections
-	from         int // number of the first request
+	asked        bool // what people ask for was sent, or perhaps
+	disturbances int  // kills and lost connections
+	from         int  // number of the first request
 	said         string
 }
 
@@ -242,7 +250,11 @@ func (t *trial) next() (run, error) {
 	if len(t.kills) > 0 {
 		k, t.point = t.kills[0], t.point.later()
 	}
-	r, err := t.applyKilled(k)
+	var ask []string
+	if !t.asked && t.stage == 0 {
+		ask, t.asked = t.ask, true
+	}
+	r, err := t.applyKilled(k, ask)
 	if err != nil {
 		return r, err
 	}
@@ -287,10 +299,14 @@ func (t *trial) recover() error {
 		if err != nil {
 			return err
 		}
+		if len(led.Open) == 0 && r.quietly() && t.ask != nil && !t.there() {
+			t.asked, t.human = false, true
+			continue
+		}
 		if len(led.Open) == 0 && (r.quietly() || r.code == 0 && !t.thorough && t.there()) {
 			return nil
 		}
-		if r.code == 4 {
+		if r.code == 4 || len(led.Open) > 0 {
 			if err := t.help(); err != nil {
 				return err
 			}
@@ -313,14 +329,14 @@ func (t *trial) help() error {
 		return err
 	}
 	r, err := t.next()
-	if err != nil || r.code != 4 {
-		return err // it has found out by itself, or was killed
+	if err != nil || r.code != 0 && r.code != 4 {
+		return err // it was killed
 	}
 	led, err := t.ledger()
 	if err != nil {
 		return err
 	}
-	if len(led.Open) == 0 {
+	if len(led.Open) == 0 { // it has found out by itself
 		return t.giveAgain()
 	}
 	o := led.Open[0]
@@ -372,7 +388,7 @@ func (t *trial) resolve(o *plan.Operation, done bool) error {
 	if err != nil {
 		return err
 	}
-	if r, err := t.next(); err != nil || r.code != 4 {
+	if r, err := t.next(); err != nil || r.code != 4 && !r.quietly() {
 		return errors.Join(err, fmt.Errorf("%s is open, and it exits %d", o.Name(), r.code))
 	}
 	list, err := t.since(from)

@@ -176,7 +176,7 @@ func (h holding) counters() map[string]float64 {
 	return out
 }
 
-var counted = []string{"passphrase_changes", "rekeyed_external", "rekeyed_internal", "restored", "done_in_part"}
+var counted = []string{"passphrase_changes", "rekeyed_external", "rekeyed_internal", "key_migrations", "done_in_part"}
 
 // restore has a cluster hold what another one did, without its jobs, and without faults.
 func (c *cluster) restore(state string, keepJobs bool) error {
@@ -200,11 +200,14 @@ func (c *cluster) restore(state string, keepJobs bool) error {
 }
 
 // essence is what a cluster holds without what differs from run to run: names that the cluster
-// gives, times, jobs, and how often a secret arrived or keys were synchronized.
+// gives, times, jobs, how often a secret arrived, and how often was done what may be repeated.
 func (h holding) essence() string {
 	doc := maps.Clone(h.doc)
-	for _, name := range []string{"name", "sequence", "seed", "jobs", "received", "world"} {
+	for _, name := range []string{"name", "sequence", "seed", "jobs", "received"} {
 		delete(doc, name)
+	}
+	if world, ok := doc["world"].(map[string]any); ok {
+		doc["world"] = map[string]any{"volumes": world["volumes"], "missing_keys": world["missing_keys"]}
 	}
 	return essence(doc)
 }
@@ -214,7 +217,7 @@ func essence(v any) string {
 	case map[string]any:
 		var out []string
 		for name, inner := range v {
-			if name != "synchronized" {
+			if name != "synchronized" && name != "restores" {
 				out = append(out, plain(name)+": "+essence(inner))
 			}
 		}

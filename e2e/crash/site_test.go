@@ -103,18 +103,26 @@ func executeFor(cmd *exec.Cmd, limit time.Duration) (run, error) {
 
 func (s *site) apply() (run, error) { return execute(s.command(kmagent, "apply", "--yes")) }
 
-// applyKilled applies, and is killed at boundary k; none if k is 0.
-func (s *site) applyKilled(k int) (run, error) {
-	cmd := s.command(killable, "apply", "--yes")
+// applyKilled applies, or does what is asked, and is killed at boundary k; at none if k is 0.
+func (s *site) applyKilled(k int, ask []string) (run, error) {
+	cmd := s.command(killable, orApply(ask)...)
 	cmd.Env = append(os.Environ(), "KMAGENT_CRASH_AT="+strconv.Itoa(k))
 	return execute(cmd)
 }
 
-// boundaries applies to the end, and returns the boundaries that were passed.
-func (s *site) boundaries() (run, []string, error) {
+func orApply(ask []string) []string {
+	if ask == nil {
+		return []string{"apply", "--yes"}
+	}
+	return ask
+}
+
+// boundaries applies, or does what is asked, to the end, and returns the boundaries that were
+// passed.
+func (s *site) boundaries(ask []string) (run, []string, error) {
 	file := s.path("boundaries")
 	os.Remove(file)
-	cmd := s.command(killable, "apply", "--yes")
+	cmd := s.command(killable, orApply(ask)...)
 	cmd.Env = append(os.Environ(), "KMAGENT_CRASH_COUNT="+file)
 	r, err := execute(cmd)
 	if err != nil {

@@ -55,6 +55,7 @@ type telling struct {
 	durable int // so many chapters were acknowledged, or had others acknowledged after them
 	read    int // so many can be read
 	outages int
+	checked map[string]bool // what an outage left, after how many chapters
 }
 
 // saying is what a ledger says, without the numbers of operations: a new file counts on.
@@ -84,6 +85,13 @@ func (s *telling) outage() {
 	s.t.Helper()
 	for i, after := range s.v.outages() {
 		s.outages++
+		if left := after.names["c1"+suffix]; left != nil {
+			key := fmt.Sprint(s.durable, s.read) + string(left.seen)
+			if s.checked[key] {
+				continue
+			}
+			s.checked[key] = true
+		}
 		b, err := bookIn(after, "c1", 0)
 		if err != nil {
 			s.t.Fatalf("%s: outage %d after %d chapters: %v", s.what, i, s.durable, err)
@@ -157,7 +165,7 @@ func states(t *testing.T) []string {
 // Power may go at any moment, and whatever survives of what was not synced, a journal comes
 // back with all that was acknowledged (F7, F8).
 func TestOutage(t *testing.T) {
-	s := &telling{t: t, what: "nothing fails", states: states(t), v: newVolatile()}
+	s := &telling{t: t, what: "nothing fails", states: states(t), v: newVolatile(), checked: map[string]bool{}}
 	s.tell(false)
 	t.Logf("%d outages at %d operations", s.outages, s.v.ops)
 }
@@ -167,13 +175,14 @@ func TestOutage(t *testing.T) {
 // nothing that was acknowledged is lost by an outage later on.
 func TestOutageAfterFailure(t *testing.T) {
 	all := states(t)
-	plain := &telling{t: t, states: all, v: newVolatile()}
+	checked := map[string]bool{}
+	plain := &telling{t: t, states: all, v: newVolatile(), checked: checked}
 	plain.tell(false)
 	outages := 0
 	for _, restart := range []bool{false, true} {
 		for at := 1; at <= plain.v.ops; at++ {
 			for times := 1; times <= 2; times++ {
-				s := &telling{t: t, what: fmt.Sprintf("operations %d to %d fail (restart: %v)", at, at+times-1, restart), states: all, v: newVolatile()}
+				s := &telling{t: t, what: fmt.Sprintf("operations %d to %d fail (restart: %v)", at, at+times-1, restart), states: all, v: newVolatile(), checked: checked}
 				for i := range times {
 					s.v.fail[at+i] = true
 				}
