@@ -45,12 +45,15 @@ func (s *script) startDaemon(args []string) error {
 	}
 	d := &running{cmd: cmd, stderr: r, done: make(chan struct{})}
 	s.daemon = d
+	copied := make(chan struct{})
 	go func() {
 		io.Copy(log, r) // ends when the daemon does, or when it is deafened
 		log.Close()
+		close(copied)
 	}()
 	go func() {
 		cmd.Wait()
+		<-copied // whoever sees that it has ended sees all that it said
 		close(d.done)
 	}()
 	if err := d.awaitAddress(filepath.Join(s.work, daemonLog)); err != nil {
