@@ -4,8 +4,10 @@
 // cannot be read, and no need of a human but where nothing can tell what came of an operation
 // (a passphrase, a switch of key stores).
 //
-// By itself it does what fits into a minute or two, the same each time. make gates does the
-// rest, in shards: -crash.all, and more -crash.kills and -crash.pairs of other -crash.seed.
+// By itself it does what fits into a minute or two, the same each time: of boundaries between
+// which nothing changes, neither on disk nor on the cluster, one, since kill -9 leaves the same
+// at each of them. make gates does the rest, in shards: -crash.all, and more -crash.kills and
+// -crash.pairs of other -crash.seed.
 package crash
 
 import (
@@ -21,9 +23,9 @@ import (
 var (
 	seed  = flag.Uint64("crash.seed", 1, "what chance is derived from")
 	kills = flag.Int("crash.kills", 2000, "how often the program is killed at a moment of chance")
-	pairs = flag.Int("crash.pairs", 8, "how many times, for each operation, it is killed and killed again in its recovery")
+	pairs = flag.Int("crash.pairs", 4, "how many times, for each operation, it is killed and killed again in its recovery")
 	depth = flag.Int("crash.depth", 2, "how often it is killed then")
-	all   = flag.Bool("crash.all", false, "kill at every boundary in the passes with a lost connection too")
+	all   = flag.Bool("crash.all", false, "kill at every boundary, also where nothing has changed since the one before, and with every lost connection")
 	only  = flag.String("crash.only", "", "only the operations whose names have this in them")
 	shard = flag.String("crash.shard", "1/1", "the part of the kill points to do, such as 2/8")
 )

@@ -142,7 +142,7 @@ func (st *story) pass(s *site) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	stage.boundaries, stage.sent = boundaries, changes(list)
+	stage.boundaries, stage.sent = boundaries, writes(list)
 	if r.quietly() && len(st.stages) > 0 {
 		return true, nil
 	}
@@ -216,7 +216,7 @@ func (p *point) try(s *site) (outcome, error) {
 	if err != nil {
 		list, _ := s.since(t.from)
 		var log strings.Builder
-		for _, r := range changes(list) {
+		for _, r := range writes(list) {
 			fmt.Fprintf(&log, "  %s %s\n", r.At.Format("15:04:05.000"), r)
 		}
 		err = fmt.Errorf("%s: %w\nsent:\n%slast said:\n%s", p, err, log.String(), t.said)
@@ -392,8 +392,8 @@ func (t *trial) resolve(o *plan.Operation, done bool) error {
 		return errors.Join(err, fmt.Errorf("%s is open, and it exits %d", o.Name(), r.code))
 	}
 	list, err := t.since(from)
-	if err != nil || len(changes(list)) > 0 {
-		return errors.Join(err, fmt.Errorf("%s is open, and it sends %v", o.Name(), changes(list)))
+	if err != nil || len(writes(list)) > 0 {
+		return errors.Join(err, fmt.Errorf("%s is open, and it sends %v", o.Name(), writes(list)))
 	}
 	word := map[bool]string{true: "succeeded", false: "failed"}[done]
 	r, err := execute(t.command(kmagent, "operations", "resolve", o.Name(), "--outcome", word))
@@ -416,7 +416,7 @@ func (t *trial) check() error {
 	if got := h.essence(); got != t.final {
 		err = fmt.Errorf("the cluster holds something else than without a kill:\n%s", firstDifference(t.final, got))
 	}
-	return errors.Join(err, t.checkSent(changes(list)), t.checkMemory())
+	return errors.Join(err, t.checkSent(writes(list)), t.checkMemory())
 }
 
 // checkSent checks that nothing was refused, that nothing was sent twice that must not be or

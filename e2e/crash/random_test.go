@@ -260,7 +260,7 @@ func (w *wanderer) check() error {
 	servers, ready := map[string]bool{}, map[string]bool{}
 	key, phraseNow := "", ""
 	var errs []error
-	for _, r := range changes(list) {
+	for _, r := range writes(list) {
 		if r.Status >= 300 {
 			errs = append(errs, fmt.Errorf("refused: %s", r))
 		}

@@ -122,8 +122,8 @@ func (c *cluster) now() (int, error) {
 	return c.next, err
 }
 
-// changes are the requests that are to change something.
-func changes(list []request) []request {
+// writes are the requests that are to change something.
+func writes(list []request) []request {
 	return slices.DeleteFunc(slices.Clone(list), func(r request) bool { return r.Method == http.MethodGet })
 }
 
