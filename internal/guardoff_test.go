@@ -19,6 +19,7 @@ var guarded = map[string]struct{ pkg, test string }{
 	"reachability": {"rules", "TestPlan"},
 	"floor":        {"diff", "TestCompute"},
 	"max_deletes":  {"rules", "TestPlan"},
+	"window":       {"diff", "TestScheduledExternal"},
 	"flap":         {"diff", "TestFlap"},
 	"version":      {"rules", "TestPlan"},
 	"nodes":        {"rules", "TestPlan"},

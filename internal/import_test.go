@@ -34,7 +34,10 @@ var rules = []rule{
 
 	{pkg: "internal/resource", not: []string{"net/http", "gopkg.in/yaml.v3", "github.com/prometheus/..."}, why: "a kind is a table: how it is read, sent or counted is for those who walk it"},
 	{pkg: "internal/resource", not: []string{"os", "log/slog"}, direct: true, why: "a table reads nothing and tells nobody"},
-	{pkg: "internal/resource", not: []string{"ours"}, but: []string{"internal/secret"}, why: "the words that everything else is said in depend on nothing but the words for secrets"},
+	{pkg: "internal/resource", not: []string{"ours"}, but: []string{"internal/secret", "internal/schedule"}, why: "the words that everything else is said in depend on nothing but those for secrets and for schedules"},
+
+	{pkg: "internal/schedule", not: []string{"ours", "net", "os/exec"}, why: "when something is due follows from a line, a zone and a time alone"},
+	{pkg: "internal/schedule", not: []string{"os", "log/slog"}, direct: true, why: "a decision about slots reads nothing and tells nobody"},
 
 	{pkg: "internal/desired", not: []string{"net/http", "kmagent/internal/ontap", "kmagent/internal/diff"}, why: "whether a file is right does not depend on a cluster"},
 
@@ -44,7 +47,7 @@ var rules = []rule{
 	{pkg: "internal/diff", not: []string{"net", "net/http", "github.com/prometheus/...", "kmagent/internal/ontap", "kmagent/internal/apply", "kmagent/internal/live"}, why: "a decision must be repeatable without a cluster"},
 	{pkg: "internal/diff", not: []string{"os", "log/slog"}, direct: true, why: "a decision reads nothing and tells nobody: it returns a plan"},
 
-	{pkg: "internal/backup", not: []string{"ours", "net/http"}, but: []string{"internal/plan", "internal/resource", "internal/secret", "internal/disk", "internal/crashpoint"}, why: "what saves a backup knows neither the cluster's kinds nor how it is reached"},
+	{pkg: "internal/backup", not: []string{"ours", "net/http"}, but: []string{"internal/plan", "internal/resource", "internal/schedule", "internal/secret", "internal/disk", "internal/crashpoint"}, why: "what saves a backup knows neither the cluster's kinds nor how it is reached"},
 
 	{pkg: "internal/live", not: []string{"kmagent/internal/ontap", "kmagent/internal/apply", "kmagent/internal/diff", "kmagent/internal/desired"}, why: "what reads a cluster holds nothing that writes"},
 
@@ -52,22 +55,22 @@ var rules = []rule{
 
 	{pkg: "internal/ontap", not: []string{"ours"}, but: []string{"internal/crashpoint"}, why: "a client of the API knows no kinds"},
 	{pkg: "internal/resolve", not: []string{"ours"}, but: []string{"internal/secret"}, why: "what opens secrets does not know what they are for"},
-	{pkg: "internal/state", not: []string{"ours"}, but: []string{"internal/plan", "internal/resource", "internal/secret", "internal/disk", "internal/crashpoint"}, why: "what is remembered is plain data"},
+	{pkg: "internal/state", not: []string{"ours"}, but: []string{"internal/plan", "internal/resource", "internal/schedule", "internal/secret", "internal/disk", "internal/crashpoint"}, why: "what is remembered is plain data"},
 	{pkg: "internal/audit", not: []string{"ours", "net/http"}, but: []string{"internal/disk", "internal/crashpoint"}, why: "who did what is words on a disk: it must be readable when nothing else works"},
 	{pkg: "internal/disk", not: []string{"ours", "net/http"}, but: []string{"internal/crashpoint"}, why: "a directory does not know what is kept in it"},
 	{pkg: "internal/crashpoint", not: []string{"ours", "fmt", "net/http"}, why: "it is nothing at all in the program as it is shipped"},
 	{pkg: "internal/watch", not: []string{"ours"}, why: "that a file changed does not depend on what is in it"},
 
-	{pkg: "internal/manual", not: []string{"ours", "net/http"}, but: []string{"internal/resource", "internal/rules", "internal/secret"}, why: "the manual is made of the tables, or it would tell something else than they do"},
+	{pkg: "internal/manual", not: []string{"ours", "net/http"}, but: []string{"internal/resource", "internal/rules", "internal/schedule", "internal/secret"}, why: "the manual is made of the tables, or it would tell something else than they do"},
 
 	{pkg: "internal/dump", not: []string{"net/http", "github.com/prometheus/...", "kmagent/internal/ontap", "kmagent/internal/live", "kmagent/internal/apply", "kmagent/internal/diff", "kmagent/internal/resolve"}, why: "what a file says of a cluster depends on what was seen of it alone"},
 	{pkg: "internal/dump", not: []string{"os", "log/slog", "gopkg.in/yaml.v3"}, direct: true, why: "it writes text, and what reads files judges it"},
 
-	{pkg: "internal/rules", not: []string{"ours", "net/http"}, but: []string{"internal/resource", "internal/secret"}, why: "a rule of the catalogue says what is wrong with a file, whatever cluster it is for"},
+	{pkg: "internal/rules", not: []string{"ours", "net/http"}, but: []string{"internal/resource", "internal/schedule", "internal/secret"}, why: "a rule of the catalogue says what is wrong with a file, whatever cluster it is for"},
 
 	{pkg: "internal/metrics", not: []string{"kmagent/internal/agent", "kmagent/internal/apply", "kmagent/internal/diff", "kmagent/internal/desired", "kmagent/internal/ontap"}, why: "what counts is told; it does not take part"},
 
-	{pkg: "internal/status", not: []string{"ours", "net/http", "github.com/prometheus/..."}, but: []string{"internal/plan", "internal/resource", "internal/secret"}, why: "what is known is told to it; it asks nobody, and serves nothing"},
+	{pkg: "internal/status", not: []string{"ours", "net/http", "github.com/prometheus/..."}, but: []string{"internal/plan", "internal/resource", "internal/schedule", "internal/secret"}, why: "what is known is told to it; it asks nobody, and serves nothing"},
 	{pkg: "internal/status", not: []string{"os", "log/slog"}, direct: true, why: "it writes to what it is given"},
 
 	{pkg: "internal/agent", not: []string{"net/http", "os", "github.com/prometheus/...", "kmagent/internal/ontap", "kmagent/internal/live", "kmagent/internal/apply", "kmagent/internal/state", "kmagent/internal/watch", "kmagent/internal/resolve", "kmagent/internal/metrics"}, direct: true, why: "a loop meets the world as interfaces"},
@@ -179,6 +182,9 @@ var bans = []ban{
 	{"time", "Now", "internal/status", "every age counts from the time of the report"},
 	{"time", "Since", "internal/status", "every age counts from the time of the report"},
 	{"time", "Until", "internal/status", "every age counts from the time of the report"},
+	{"time", "Now", "internal/schedule", "a decision is given its time"},
+	{"time", "Since", "internal/schedule", "a decision is given its time"},
+	{"time", "Until", "internal/schedule", "a decision is given its time"},
 }
 
 func TestBans(t *testing.T) {

@@ -59,6 +59,7 @@ Exit 0: done. 4: something is held or refused; what was ready has been applied.
 			return a.run(cmd.Context(), state)
 		},
 	}
+	c.testSeconds(cmd)
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cmd.Flags().BoolVar(&resend, "resend-secrets", false, "send secrets that seem to be in place, too")
 	cmd.Flags().DurationVar(&wait, "wait", 0, "make passes until nothing is left to do or held, for at most this long")
@@ -213,6 +214,9 @@ func (a *applier) reportSteps(p *agent.Pass) {
 	if n := p.Report.Count(plan.Running); n > 0 {
 		line += fmt.Sprintf(", %d under way", n)
 	}
+	if n := p.Report.Count(plan.Kept); n > 0 {
+		line += fmt.Sprintf(", %d kept", n)
+	}
 	if counts.Held+counts.Refused > 0 {
 		line += fmt.Sprintf("; %d held, %d refused", counts.Held, counts.Refused)
 	}
@@ -229,6 +233,9 @@ func (a *applier) progress(r plan.Result) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	fmt.Fprintf(a.err, "  %s: %s %s (%s)\n", r.Outcome, r.Step.Op, r.Step.Addr, r.Took.Round(time.Millisecond))
+	if r.Why != "" {
+		fmt.Fprintf(a.err, "      %s\n", r.Why)
+	}
 	if r.Err == nil {
 		return
 	}

@@ -18,7 +18,7 @@ func (c *common) load() (*desired.State, error) {
 		fmt.Fprintln(c.err, unreadable(c.file, err))
 		return nil, &exit{exitInvalid, nil}
 	}
-	state, err := desired.Parse(c.file, snap.Text)
+	state, err := desired.ParseWith(c.file, snap.Text, desired.Options{Seconds: c.seconds})
 	if err == nil {
 		err = state.Expired(time.Now())
 	}

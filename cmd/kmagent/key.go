@@ -154,7 +154,7 @@ func (k *asker) run(ctx context.Context, decide func(diff.Input) (plan.Plan, err
 		return err
 	}
 	defer edges.Close()
-	loop := &agent.Loop{Spec: want.Clusters[0], Edges: edges, Health: -1, Decide: decide}
+	loop := &agent.Loop{Spec: want.Clusters[0], Edges: edges, Health: -1, Decide: decide, Seconds: k.seconds}
 	passes := []looked{{loop, loop.Look(ctx, agent.Orders{})}}
 	if e, ok := errors.AsType[*exit](passes[0].Err); ok {
 		return e

@@ -63,6 +63,7 @@ Exit 0: nothing to do. 2: changes pending. 4: something is held by a guard or re
 			return nil
 		},
 	}
+	c.testSeconds(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, json or markdown")
 	cmd.Flags().StringVar(&save.path, "out", "", "keep the plan in this file, for apply")
 	cmd.Flags().DurationVar(&save.validFor, "valid-for", time.Hour, "how long the plan that --out keeps may be carried out, at most 24h")
@@ -113,7 +114,7 @@ func (c *common) look(ctx context.Context, state *desired.State, orders agent.Or
 				out[i].Plan = plan.Plan{Cluster: spec.Name, Err: err}
 				return nil
 			}
-			out[i].loop = &agent.Loop{Spec: spec, Edges: edges, Health: -1}
+			out[i].loop = &agent.Loop{Spec: spec, Edges: edges, Health: -1, Seconds: c.seconds}
 			out[i].Pass = out[i].loop.Look(ctx, orders)
 			return nil
 		})

@@ -22,6 +22,17 @@ type common struct {
 	clusters       []string
 	logFormat      string
 	logLevel       string
+	seconds        bool // schedules may have seconds: see testSeconds
+}
+
+// testSeconds gives a command the flag by which tests of the whole program have schedules that
+// come every few seconds. It is no way to keep real clusters, so it is not shown.
+func (c *common) testSeconds(cmd *cobra.Command) {
+	const name = "test-seconds"
+	cmd.Flags().BoolVar(&c.seconds, name, false, "schedules have six fields, the first of seconds, and need no min_interval")
+	if err := cmd.Flags().MarkHidden(name); err != nil {
+		panic(err) // it was defined above
+	}
 }
 
 const long = `kmagent keeps the key managers of NetApp ONTAP clusters as one committed file says:
@@ -74,7 +85,7 @@ func newRoot(s streams, env func(string) (string, bool)) *cobra.Command {
 	f.StringVar(&c.logFormat, "log-format", "text", "text or json")
 	f.StringVar(&c.logLevel, "log-level", "info", "debug, info, warn or error")
 	root.AddCommand(validateCommand(c), planCommand(c), applyCommand(c), runCommand(c), dumpCommand(c), schemaCommand(c), explainCommand(c), versionCommand(c),
-		keyCommand(c), operationsCommand(c), pauseCommand(c), resumeCommand(c), overrideCommand(c), ackCommand(c), auditCommand(c), stateCommand(c), statusCommand(c))
+		keyCommand(c), rekeyCommand(c), operationsCommand(c), pauseCommand(c), resumeCommand(c), overrideCommand(c), ackCommand(c), auditCommand(c), stateCommand(c), statusCommand(c))
 	return root
 }
 

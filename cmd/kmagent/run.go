@@ -37,6 +37,7 @@ last good one. SIGHUP reads the file again. SIGTERM finishes the step under way.
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
 	}
+	c.testSeconds(cmd)
 	f := cmd.Flags()
 	f.StringSliceVar(&d.web.addresses, "web.listen-address", []string{defaultListen}, "address to serve metrics and the status on; repeatable")
 	f.StringVar(&d.web.config, "web.config.file", "", "TLS and basic authentication, in the form of Prometheus' exporter-toolkit")
@@ -44,6 +45,7 @@ last good one. SIGHUP reads the file again. SIGTERM finishes the step under way.
 	f.DurationVar(&d.interval, "interval", time.Minute, "between passes over a cluster, where the file says nothing")
 	f.DurationVar(&d.health, "health-interval", 5*time.Minute, "between reads of reachability, where the file says nothing")
 	f.BoolVar(&d.observe, "observe", false, "write nothing, whatever the file says")
+	f.IntVar(&d.rekeys, "max-rekeys", 4, "rekeys that may run at the same time over all clusters; in one cluster the file's policy counts, too")
 	f.IntVar(&d.passes, "max-passes", 128, "passes under way at the same time")
 	return cmd
 }
@@ -54,7 +56,7 @@ type service struct {
 	web              webFlags
 	interval, health time.Duration
 	observe          bool
-	passes           int
+	passes, rekeys   int
 
 	log      *slog.Logger
 	metrics  *metrics.Metrics
@@ -92,8 +94,8 @@ func (d *service) run(ctx context.Context) error {
 	if d.log, err = d.logger(); err != nil {
 		return err
 	}
-	if d.interval < time.Second || d.health < 0 || d.passes < 1 {
-		return &exit{exitUsage, errors.New("--interval is at least 1s, --health-interval not negative, --max-passes at least 1")}
+	if d.interval < time.Second || d.health < 0 || d.passes < 1 || d.rekeys < 1 {
+		return &exit{exitUsage, errors.New("--interval is at least 1s, --health-interval not negative, --max-passes and --max-rekeys at least 1")}
 	}
 	audit := newAuditor(d.stateDir, "daemon", d.digest)
 	defer audit.close()
@@ -127,7 +129,7 @@ func (d *service) run(ctx context.Context) error {
 	}
 	w.retried = func(cluster string, err error) { d.metrics.Retried(cluster, retryReason(err)) }
 	fleet := &agent.Fleet{
-		Name: d.file, Only: d.clusters, Open: w.writing(d.store, nil), Observe: d.observe, Interval: d.interval, Health: d.health,
+		Name: d.file, Only: d.clusters, Open: w.writing(d.store, nil), Observe: d.observe, Interval: d.interval, Health: d.health, Seconds: d.seconds, Rekeys: agent.NewRekeys(d.rekeys),
 		Passes: d.passes, Log: d.log, Judge: d.judge, Done: d.passed, Loaded: d.loadedFile, Beat: d.beat, BeatEvery: d.systemd.beatEvery(),
 	}
 	var parts sync.WaitGroup
@@ -304,7 +306,7 @@ func (d *service) passed(p agent.Pass) {
 	}
 	if p.Ledger != nil {
 		known := p.Ledger.Memory()
-		m.Memory = &known
+		m.Memory, m.Ledger = &known, p.Ledger
 	}
 	d.metrics.Pass(p.Cluster, m)
 	d.board.pass(p.Cluster, m.Result)

@@ -7,7 +7,7 @@ import (
 )
 
 func validateCommand(c *common) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "validate",
 		Short: "Check the file, offline",
 		Long: `Check the file without asking any cluster. Every fault is printed at once, in the
@@ -32,4 +32,6 @@ and the file is valid all the same.`,
 			return nil
 		},
 	}
+	c.testSeconds(cmd)
+	return cmd
 }

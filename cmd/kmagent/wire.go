@@ -150,11 +150,12 @@ func (w *wiring) standing() (plan.Standing, error) { return state.ReadOrders(w.s
 // A recollection is a ledger that was read and is not written.
 type recollection struct{ led plan.Ledger }
 
-func (r recollection) Ledger() plan.Ledger                  { return r.led }
-func (recollection) Pin(string, time.Time) error            { return errReadOnly }
-func (recollection) See([]plan.Sighting, time.Time) error   { return errReadOnly }
-func (recollection) Adopt([]plan.Adoption, time.Time) error { return errReadOnly }
-func (recollection) End(string, plan.End) error             { return errReadOnly }
+func (r recollection) Ledger() plan.Ledger                      { return r.led }
+func (recollection) Pin(string, time.Time) error                { return errReadOnly }
+func (recollection) See([]plan.Sighting, time.Time) error       { return errReadOnly }
+func (recollection) Adopt([]plan.Adoption, time.Time) error     { return errReadOnly }
+func (recollection) NoteSlots([]plan.SlotNote, time.Time) error { return errReadOnly }
+func (recollection) End(string, plan.End) error                 { return errReadOnly }
 
 var errReadOnly = fmt.Errorf("the state was opened for reading")
 

@@ -28,6 +28,8 @@ type Fleet struct {
 	Observe   bool          // whatever the file says, write nothing
 	Interval  time.Duration // between passes, where the file says nothing
 	Health    time.Duration // between reads of Advanced fields, likewise
+	Rekeys    *Rekeys       // bounds those that run at a time; may be nil
+	Seconds   bool          // schedules may have seconds, for tests of the whole
 	Passes    int           // how many may be under way, but for those that wait for a slow cluster
 	Log       *slog.Logger
 	Judge     func(*desired.State) Orders // what holds writes by a file that is valid, as long as it does; may be nil
@@ -115,7 +117,7 @@ func (f *Fleet) take(ctx context.Context, src Source) {
 	text, digest, err := src.Latest()
 	rev := Revision{State: f.state, Digest: digest, At: time.Now(), Err: err}
 	if err == nil {
-		s, perr := desired.Parse(f.Name, text)
+		s, perr := desired.ParseWith(f.Name, text, desired.Options{Seconds: f.Seconds})
 		if perr == nil {
 			perr = s.Expired(rev.At)
 		}
@@ -186,6 +188,9 @@ func (f *Fleet) assign(ctx context.Context) {
 		}
 	}
 	stop(left)
+	for name := range left {
+		f.Rekeys.forget(name)
+	}
 }
 
 func (f *Fleet) start(ctx context.Context, name string) *worker {

@@ -24,14 +24,15 @@ import (
 // A notebook is a memory and a journal that forget everything but the cluster.
 type notebook struct{ uuid string }
 
-func (n *notebook) Ledger() plan.Ledger                    { return plan.Ledger{UUID: n.uuid} }
-func (n *notebook) Pin(uuid string, _ time.Time) error     { n.uuid = uuid; return nil }
-func (n *notebook) See([]plan.Sighting, time.Time) error   { return nil }
-func (n *notebook) Adopt([]plan.Adoption, time.Time) error { return nil }
-func (n *notebook) Begin(plan.Operation) (string, error)   { return "1", nil }
-func (n *notebook) Sending(string, plan.Sending) error     { return nil }
-func (n *notebook) Accept(_, _ string, _ time.Time) error  { return nil }
-func (n *notebook) End(string, plan.End) error             { return nil }
+func (n *notebook) Ledger() plan.Ledger                        { return plan.Ledger{UUID: n.uuid} }
+func (n *notebook) Pin(uuid string, _ time.Time) error         { n.uuid = uuid; return nil }
+func (n *notebook) See([]plan.Sighting, time.Time) error       { return nil }
+func (n *notebook) Adopt([]plan.Adoption, time.Time) error     { return nil }
+func (n *notebook) Begin(plan.Operation) (string, error)       { return "1", nil }
+func (n *notebook) Sending(string, plan.Sending) error         { return nil }
+func (n *notebook) Accept(_, _ string, _ time.Time) error      { return nil }
+func (n *notebook) NoteSlots([]plan.SlotNote, time.Time) error { return nil }
+func (n *notebook) End(string, plan.End) error                 { return nil }
 
 // A game is one cluster of two nodes with one key manager, and a loop that keeps it.
 type game struct {

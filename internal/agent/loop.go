@@ -37,6 +37,7 @@ type Memory interface {
 	See(list []plan.Sighting, at time.Time) error
 	Adopt(list []plan.Adoption, at time.Time) error
 	End(id string, e plan.End) error
+	NoteSlots(list []plan.SlotNote, at time.Time) error
 }
 
 // Edges are what a loop meets of the world.
@@ -64,6 +65,11 @@ type Loop struct {
 	// Health is the time between reads of Advanced fields. 0 reads them with every pass, and a
 	// negative one only when a decision waits for them.
 	Health time.Duration
+	// Tolerance is how late the slot of a schedule may be looked at first and count as seen to
+	// come; 0 is five minutes. Seconds lets schedules have seconds, for tests of the whole.
+	Tolerance time.Duration
+	Seconds   bool
+	Rekeys    *Rekeys // bounds those of all clusters; may be nil
 	// Decide decides in place of [diff.Compute]: for what somebody asks for and no file implies.
 	// Its error is why there is no plan; may be nil.
 	Decide func(diff.Input) (plan.Plan, error)
@@ -204,12 +210,16 @@ func (l *Loop) read(ctx context.Context, health bool) (*resource.Cluster, error)
 	if health {
 		l.healthRead = have.At
 	}
-	if len(jobs) > 0 {
-		with := *have
-		with.Jobs = jobs
-		have = &with
+	stores := rekeyedStores(l.known(have).Open, have)
+	if len(jobs) == 0 && len(stores) == 0 {
+		return have, nil
 	}
-	return have, nil
+	with := *have
+	with.Jobs = jobs
+	if len(stores) > 0 {
+		with.Rekeyed = l.Edges.Reader.Keys(ctx, have, stores)
+	}
+	return &with, nil
 }
 
 // jobs are those of operations that are open: what became of them cannot be told otherwise,
@@ -232,6 +242,17 @@ func (l *Loop) jobs(ctx context.Context) ([]resource.Job, error) {
 		}
 	}
 	return l.Edges.Reader.Jobs(ctx, sought)
+}
+
+// rekeyedStores lists the UUIDs of key stores of whose rekey only their keys are evidence.
+func rekeyedStores(open []plan.Operation, have *resource.Cluster) []string {
+	var out []string
+	for _, o := range open {
+		if store := have.Find(o.Addr); store != nil && o.Before != nil {
+			out = append(out, store.ID)
+		}
+	}
+	return out
 }
 
 // recognise checks that the cluster is the one that the file or the first contact named.
@@ -275,17 +296,18 @@ func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) (p 
 		l.standing = standing
 	}
 	in := diff.Input{
-		Cluster:  l.Spec.Name,
-		Want:     l.Spec.Objects,
-		Have:     have,
-		Ledger:   l.known(have),
-		Secrets:  l.Edges.Actor.Digests(ctx, l.Spec.Objects),
-		Policy:   diff.Policy{MaxDeletes: l.Spec.Policy.MaxDeletes, MinReachable: l.Spec.Policy.MinReachableServers},
-		Ignored:  l.Spec.Ignored(now),
-		Standing: standing,
-		Keepers:  len(l.Spec.Backup.Recipients),
-		Resend:   o.Resend,
-		Now:      now,
+		Cluster:   l.Spec.Name,
+		Want:      l.Spec.Objects,
+		Have:      have,
+		Ledger:    l.known(have),
+		Secrets:   l.Edges.Actor.Digests(ctx, l.Spec.Objects),
+		Policy:    diff.Policy{MaxDeletes: l.Spec.Policy.MaxDeletes, MinReachable: l.Spec.Policy.MinReachableServers, MaxRekeys: l.Spec.Policy.MaxRekeys},
+		Ignored:   l.Spec.Ignored(now),
+		Standing:  standing,
+		Tolerance: l.Tolerance, Seconds: l.Seconds,
+		Keepers: len(l.Spec.Backup.Recipients),
+		Resend:  o.Resend,
+		Now:     now,
 	}
 	if l.Decide == nil {
 		p = diff.Compute(in)
@@ -313,7 +335,9 @@ func (l *Loop) Act(ctx context.Context, p *Pass) {
 	if p.Err = l.remember(p); p.Err != nil || p.Plan.Counts().Ready() == 0 {
 		return
 	}
+	l.Rekeys.admit(&p.Plan, l.ledger().Open)
 	rep := l.Edges.Actor.Run(ctx, &p.Plan)
+	l.Rekeys.done(p.Cluster, l.ledger().Open)
 	p.Report = &rep
 	if err := l.Edges.Memory.See(created(&rep), time.Now()); err != nil {
 		p.Err = &MemoryError{err}
@@ -339,6 +363,9 @@ func (l *Loop) remember(p *Pass) error {
 		if err := m.End(x.Op.ID, x.End); err != nil {
 			return &MemoryError{err}
 		}
+	}
+	if err := m.NoteSlots(p.Plan.Slots, now); err != nil {
+		return &MemoryError{err}
 	}
 	if err := m.See(l.sightings(p.Observed), now); err != nil {
 		return &MemoryError{err}

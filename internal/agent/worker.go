@@ -13,6 +13,7 @@ import (
 
 	"kmagent/internal/desired"
 	"kmagent/internal/plan"
+	"kmagent/internal/schedule"
 )
 
 // readBack is how soon after a change the next pass looks at what became of it.
@@ -126,6 +127,7 @@ func (w *worker) pass(ctx context.Context, t task) (p Pass) {
 		w.loop = &Loop{Edges: edges}
 	}
 	w.loop.Spec, w.loop.Health = t.spec, w.fleet.health(t.spec)
+	w.loop.Seconds, w.loop.Tolerance, w.loop.Rekeys = w.fleet.Seconds, 5*w.fleet.interval(t.spec), w.fleet.Rekeys
 	return w.loop.Once(ctx, t.orders)
 }
 
@@ -181,8 +183,18 @@ func (w *worker) rest(p Pass, spec desired.Cluster) time.Duration {
 		return min(readBack, w.fleet.interval(spec))
 	default:
 		w.failures = 0
-		return spread(w.fleet.interval(spec))
+		return untilTurn(p.Plan.Turns, spread(w.fleet.interval(spec)))
 	}
+}
+
+// untilTurn is how long to wait for the next slot of a schedule, if that is less than rest.
+func untilTurn(turns []plan.Turn, rest time.Duration) time.Duration {
+	for _, t := range turns {
+		if wait := time.Until(t.Next.Begin); !t.Due && wait > 0 {
+			rest = min(rest, wait+time.Millisecond)
+		}
+	}
+	return rest
 }
 
 // tell reports a pass: always to the metrics, to the log what is news.
@@ -194,6 +206,7 @@ func (w *worker) tell(p Pass) {
 			tellStep(log, r)
 		}
 	}
+	tellSlots(log, p.Plan.Slots)
 	if p.Report != nil && p.Report.Stale() > 0 {
 		log.Warn("steps left, since what they rest on is old; the next pass looks again", "event", "plan.stale", "steps", p.Report.Stale())
 	}
@@ -227,6 +240,20 @@ func (w *worker) tellFailure(log *slog.Logger, err error) {
 	log.Error("pass failed", "event", "pass.failed", "err", text)
 }
 
+// tellSlots reports the slots of schedules that will not begin their action.
+func tellSlots(log *slog.Logger, notes []plan.SlotNote) {
+	for _, n := range notes {
+		for _, r := range n.Records {
+			level := slog.LevelInfo
+			if r.Outcome == schedule.Missed {
+				level = slog.LevelWarn
+			}
+			log.Log(context.Background(), level, "scheduled action "+string(r.Outcome), "event", "slot."+string(r.Outcome),
+				"object", n.Addr.String(), "action", n.Action, "slot", r.ID(), "reason", string(r.Reason), "text", r.Reason.Text())
+		}
+	}
+}
+
 func tellStep(log *slog.Logger, r plan.Result) {
 	s := r.Step
 	attrs := []any{"op", s.Op.String(), "object", s.Addr.String(), "source", s.Source.String(), "fields", fieldNames(s)}
@@ -235,6 +262,8 @@ func tellStep(log *slog.Logger, r plan.Result) {
 		log.Info("step applied", append(attrs, "event", "op.succeeded", "took", r.Took)...)
 	case plan.Failed:
 		log.Error("step failed", append(attrs, "event", "op.failed", "err", plan.Safe(r.Err.Error()))...)
+	case plan.Kept:
+		log.Info("object stays", append(attrs, "event", "op.kept", "why", r.Why)...)
 	case plan.Running:
 		log.Info("step goes on as a job; the next pass looks", append(attrs, "event", "op.accepted", "operation", r.Operation, "took", r.Took)...)
 	case plan.Unknown:

@@ -182,13 +182,13 @@ func (r *run) try(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 	if jerr := r.Journal.End(id, end.End); jerr != nil {
 		err = errors.Join(err, &JournalError{jerr})
 	}
-	return plan.Result{Step: s, Operation: id, Outcome: end.Outcome, ID: r.created[s.Addr], Err: err, Took: time.Since(begun)}
+	return plan.Result{Step: s, Operation: id, Outcome: end.Outcome, ID: r.created[s.Addr], Err: err, Why: end.Why, Took: time.Since(begun)}
 }
 
 // operation is a step as it is remembered before its first request leaves.
 func operation(s *plan.Step, digests []map[string]string, begun time.Time) plan.Operation {
 	o := plan.Operation{Op: s.Op, Action: s.Action, Addr: s.Addr, Beside: s.Beside, Brings: s.Brings, Wishes: s.Wishes, Repeat: s.Repeat,
-		Nodes: s.Nodes, Backup: s.Backup, At: begun}
+		Nodes: s.Nodes, Backup: s.Backup, Slot: s.Slot, For: s.For, Timed: s.Timed, Before: s.Before, At: begun}
 	if len(s.Requests) > 0 {
 		path, _, _ := strings.Cut(s.Requests[0].Path, "?")
 		o.Request, o.Offered = s.Requests[0].Method+" "+path, digests[0]
@@ -249,6 +249,8 @@ func (e end) failed(s *plan.Step, i int) end {
 	switch {
 	case errors.Is(e.err, ontap.ErrJobRunning):
 		e.Outcome, e.err = plan.Running, nil
+	case s.Action == resource.RetireKey && resource.KeyInUse(e.Code):
+		e.Outcome, e.Why, e.err = plan.Kept, "drives still use it; it stays until the next slot at least", nil
 	case resource.Partly(e.Code): // whatever its HTTP status: it says what became of it
 	case errors.Is(e.err, ontap.ErrOutcomeUnknown):
 		e.Outcome = plan.Unknown

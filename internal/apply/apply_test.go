@@ -12,11 +12,13 @@ import (
 
 	"kmagent/internal/ontap"
 	"kmagent/internal/plan"
+	"kmagent/internal/resource"
 )
 
 // What the cluster may say of a request.
 var (
 	refused     = &ontap.Error{Method: "POST", Path: "security/x", Status: 400, Code: "65536214", Message: "no"}
+	inUse       = &ontap.Error{Method: "DELETE", Path: "security/x", Status: 400, Code: "65536859", Message: "in use"}
 	broken      = &ontap.Error{Method: "POST", Path: "security/x", Status: 500}
 	lost        = &ontap.TransportError{Method: "POST", Path: "security/x", Reason: ontap.EOF, Sent: true}
 	unreachable = &ontap.TransportError{Method: "POST", Path: "security/x", Reason: ontap.Unreachable}
@@ -37,6 +39,9 @@ func TestRun(t *testing.T) {
 	held, denied := post("held"), post("denied")
 	held.Status, denied.Status = plan.Held, plan.Refused
 	two := plan.Step{Op: plan.Update, Addr: addr("two"), Requests: []plan.Request{{Method: "POST", Path: "/api/one"}, {Method: "PATCH", Path: "/api/two"}}}
+	gone := plan.Step{Op: plan.Delete, Addr: addr("old"), Requests: []plan.Request{{Method: "DELETE", Path: "/api/old"}}}
+	old := gone
+	old.Action = resource.RetireKey
 	tests := []struct {
 		name    string
 		steps   []plan.Step
@@ -91,6 +96,16 @@ func TestRun(t *testing.T) {
 			[]string{"begin update two", "end update two: unknown"},
 			[]string{"update two: unknown: " + lost.Error()},
 			"unknown outdoes failed"},
+		{"a generation in use", []plan.Step{old, post("b")}, []error{inUse},
+			[]string{"DELETE /api/old", "POST /api/b"},
+			[]string{"begin delete old", "end delete old: kept", "begin create b", "end create b: applied"},
+			[]string{"delete old: kept", "create b: applied"},
+			"that drives use it is an answer, and no failure"},
+		{"a key in use that the file wants gone", []plan.Step{gone}, []error{inUse},
+			[]string{"DELETE /api/old"},
+			[]string{"begin delete old", "end delete old: failed"},
+			[]string{"delete old: failed: " + inUse.Error() + ": " + resource.Remedy(inUse.Code)},
+			"there somebody waits for it"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -101,7 +101,8 @@ func (d *decoder) cluster(p place, base settings, names, endpoints map[string]re
 	if uuid, ok := keys["uuid"]; ok {
 		c.UUID, _ = d.uuid(uuid)
 	}
-	c.Objects = d.sections(c.Name, keys)
+	_, written := keys["backup"] // one that is wrong is one fault
+	c.Objects = d.sections(c.Name, keys, written || len(c.Backup.Recipients) > 0)
 	return *c
 }
 
@@ -238,7 +239,12 @@ func (d *decoder) host(p place) (string, bool) {
 }
 
 func (d *decoder) policy(p place, policy *Policy) {
-	keys, _ := d.keys(p, "max_deletes", "min_reachable_servers")
+	keys, _ := d.keys(p, "max_concurrent_rekeys", "max_deletes", "min_reachable_servers")
+	if v, ok := keys["max_concurrent_rekeys"]; ok {
+		if n, ok := d.integer(v, 1, 100); ok {
+			policy.MaxRekeys = int(n)
+		}
+	}
 	if v, ok := keys["max_deletes"]; ok {
 		if n, ok := d.integer(v, 0, 1000); ok {
 			policy.MaxDeletes = int(n)

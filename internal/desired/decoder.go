@@ -16,7 +16,10 @@ import (
 
 // A decoder walks the tree. Its methods report what is wrong with a node and say whether
 // there is a value; a broken node has been reported and is passed over in silence.
-type decoder struct{ *faultLog }
+type decoder struct {
+	*faultLog
+	seconds bool // schedules may have seconds
+}
 
 // A place is a node and the path that leads to it. Private: nothing of its text may be
 // repeated in a fault.

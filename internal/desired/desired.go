@@ -111,6 +111,7 @@ func (m Mode) String() string {
 // Policy bounds what a pass may take away.
 type Policy struct {
 	MaxDeletes          int // deletions in one pass; 1 unless the file says otherwise, 0 for none
+	MaxRekeys           int // that may run at a time in the cluster; 0: 1
 	MinReachableServers int // key servers that must stay reachable; 0: two of a list of two or more, else one
 }
 
@@ -123,13 +124,21 @@ type Backup struct {
 // Parse reads the one document that a desired-state file holds. The name stands in the
 // positions of faults and objects; Parse does not open it. The error is a [Faults] with
 // every fault in file order, and then the State is nil.
-func Parse(name string, text []byte) (*State, error) {
+func Parse(name string, text []byte) (*State, error) { return ParseWith(name, text, Options{}) }
+
+// Options change what [ParseWith] takes, for tests of the whole program.
+type Options struct {
+	Seconds bool // schedules may have seconds, and slots as near to each other as they like
+}
+
+// ParseWith is [Parse] with options.
+func ParseWith(name string, text []byte, o Options) (*State, error) {
 	log := &faultLog{file: name}
 	root := parseTree(log, text)
 	if root == nil {
 		return nil, log.faults()
 	}
-	d := &decoder{faultLog: log}
+	d := &decoder{faultLog: log, seconds: o.Seconds}
 	clusters, ignores := d.root(root)
 	if faults := log.faults(); faults != nil {
 		return nil, faults

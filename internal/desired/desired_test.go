@@ -253,10 +253,10 @@ defaults:
   health_interval: 3m
 `)
 	a, b := state.Clusters[0], state.Clusters[1]
-	if a.TLS != (TLS{"/ca", "x"}) || a.Policy != (Policy{1, 3}) || a.Mode != Observe || a.Interval != 2*time.Minute || a.HealthInterval != 3*time.Minute {
+	if a.TLS != (TLS{"/ca", "x"}) || a.Policy != (Policy{MaxDeletes: 1, MinReachableServers: 3}) || a.Mode != Observe || a.Interval != 2*time.Minute || a.HealthInterval != 3*time.Minute {
 		t.Errorf("a has %+v", a)
 	}
-	if b.TLS != (TLS{"/ca", "b"}) || b.Policy != (Policy{0, 3}) || b.Mode != Enforce || b.Interval != time.Minute || b.HealthInterval != 3*time.Minute {
+	if b.TLS != (TLS{"/ca", "b"}) || b.Policy != (Policy{MinReachableServers: 3}) || b.Mode != Enforce || b.Interval != time.Minute || b.HealthInterval != 3*time.Minute {
 		t.Errorf("b has %+v", b)
 	}
 	if _, ok := a.Auth.(Bearer); !ok {

@@ -28,8 +28,8 @@ const (
 )
 
 // sections reads the lists of objects of a cluster, and the mappings of those that it has
-// exactly one of, in file order.
-func (d *decoder) sections(cluster string, keys map[string]place) []*resource.Object {
+// exactly one of, in file order. Kept says whether key backups are.
+func (d *decoder) sections(cluster string, keys map[string]place, kept bool) []*resource.Object {
 	seen := map[resource.Addr]*entry{}
 	var entries []*entry
 	for _, section := range resource.Sections() {
@@ -64,6 +64,9 @@ func (d *decoder) sections(cluster string, keys map[string]place) []*resource.Ob
 	d.scopeRules(entries)
 	var objects []*resource.Object
 	for _, e := range entries {
+		if i := e.object.Kind.Index(resource.KeyBackup); !kept && i >= 0 && e.fields[i].node != nil && !e.object.Absent {
+			d.wrong(e.fields[i], "needs backup.recipients in the cluster or under defaults: whom key backups are encrypted for")
+		}
 		objects = append(objects, e.object)
 	}
 	return objects

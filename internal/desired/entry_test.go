@@ -30,7 +30,7 @@ var (
 // entryFaults reads one entry of a section with the kinds.
 func entryFaults(text string, kinds ...*resource.Kind) (*resource.Object, string) {
 	log := &faultLog{file: "f"}
-	d := &decoder{log}
+	d := &decoder{faultLog: log}
 	e, ok := d.entry(place{node: parseTree(log, []byte(text)), path: "vaults[0]"}, "a", kinds)
 	if err := log.faults(); err != nil {
 		return nil, err.Error()
@@ -93,7 +93,7 @@ func TestEntryOfOnlyKind(t *testing.T) {
 // An identity that a section has twice is reported where the second stands.
 func TestSameIdentity(t *testing.T) {
 	log := &faultLog{file: "f"}
-	d := &decoder{log}
+	d := &decoder{faultLog: log}
 	list := place{node: parseTree(log, []byte("- {svm: v, azure.name: abc}\n- azure: {name: abc}\n  svm: v\n")), path: "vaults"}
 	first, _ := d.entry(list.at(0), "a", []*resource.Kind{vault})
 	second, _ := d.entry(list.at(1), "a", []*resource.Kind{vault})

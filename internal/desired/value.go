@@ -38,6 +38,9 @@ func (d *decoder) value(e *entry, i int) (resource.Value, bool) {
 	case resource.Links:
 		l, ok := members(d, e, i, func(p place, _ *resource.Field) (resource.LinkTo, bool) { return d.link(p) })
 		return resource.LinkList(l), ok
+	case resource.Timed:
+		t, ok := d.timing(p, f)
+		return resource.TimingValue(t), ok
 	case resource.Children:
 		return resource.ChildrenListed(), d.is(p, list) && d.within(p, f, len(p.items), "members")
 	}

@@ -8,11 +8,11 @@ import (
 )
 
 // backupAction is what saving an object's backup is called.
-const backupAction = "key_backup"
+const backupAction = resource.KeyBackup
 
 // backup saves the text that an object's keys can be recovered with: after each step that
 // changes it, when it is owed from an earlier one, and when none is known, as of an object that
-// was there before. It is never read otherwise.
+// was there before; and at the slots of a schedule. It is never read otherwise.
 func (d *decider) backup(want *resource.Object) {
 	k := want.Kind
 	if k.Backup == "" || want.Absent {
@@ -37,8 +37,17 @@ func (d *decider) backup(want *resource.Object) {
 		}
 	}
 	known := d.Ledger.Objects[want.Addr]
-	if !s.After && (have == nil || have.Kind != k || !known.Owed && !known.Backup.At.IsZero()) {
+	turn, due := d.backups[want.Addr]
+	if !s.After && (have == nil || have.Kind != k || !known.Owed && !known.Backup.At.IsZero() && !due) {
 		return
+	}
+	s.Timed = timed(want, backupAction)
+	if due {
+		// Owed from when it sets out: what goes wrong is tried again by the next pass.
+		s.Slot, s.Backup = turn.slot, true
+		if !s.After {
+			s.Source = turn.source
+		}
 	}
 	s.Requests = []plan.Request{{Method: "GET", Path: path + "?fields=" + k.Backup}}
 	d.add(s)

@@ -12,25 +12,29 @@ import (
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
 	"kmagent/internal/rules"
+	"kmagent/internal/schedule"
 )
 
 // An Input is everything that a decision about one cluster rests on.
 type Input struct {
-	Cluster  string             // its name in the file
-	Want     []*resource.Object // what the file declares, in any order
-	Have     *resource.Cluster  // what the cluster has; complete
-	Ledger   plan.Ledger        // what no GET can tell
-	Secrets  plan.Secrets       // what became of reading the wanted secrets
-	Policy   Policy
-	Ignored  []rules.ID    // the rules whose remarks nobody wants now
-	Standing plan.Standing // what people have ordered
-	Keepers  int           // how many recipients key backups are encrypted for; 0: none are kept
-	Resend   bool          // send secrets that seem to be in place already
-	Now      time.Time
+	Cluster   string             // its name in the file
+	Want      []*resource.Object // what the file declares, in any order
+	Have      *resource.Cluster  // what the cluster has; complete
+	Ledger    plan.Ledger        // what no GET can tell
+	Secrets   plan.Secrets       // what became of reading the wanted secrets
+	Policy    Policy
+	Ignored   []rules.ID    // the rules whose remarks nobody wants now
+	Standing  plan.Standing // what people have ordered
+	Tolerance time.Duration // how late a slot may be looked at first and count as seen to come; 0: five minutes
+	Seconds   bool          // schedules may have seconds, and evidence takes two: for tests of the whole
+	Keepers   int           // how many recipients key backups are encrypted for; 0: none are kept
+	Resend    bool          // send secrets that seem to be in place already
+	Now       time.Time
 }
 
 // Policy is the part of the file that limits what a pass may do.
 type Policy struct {
+	MaxRekeys    int // that may run at a time; 0: 1
 	MaxDeletes   int // removals in one pass
 	MinReachable int // servers that must stay; 0: two of a list of two or more, else one
 }
@@ -63,6 +67,7 @@ func Compute(in Input) plan.Plan {
 	d.holdRekeys()
 	d.limitDeletes()
 	d.holdKeys()
+	d.limitRekeys()
 	d.dropOrphans()
 	d.cite()
 	d.bind()
@@ -85,9 +90,11 @@ func inOrder(a, b *resource.Object) int {
 // A decider gathers the steps of one plan.
 type decider struct {
 	Input
-	links links
-	plan  plan.Plan
-	open  []plan.Operation // of which the end is not known yet
+	links     links
+	plan      plan.Plan
+	schedules map[resource.Timing]*schedule.Schedule // see schedule
+	open      []plan.Operation                       // of which the end is not known yet
+	backups   map[resource.Addr]turned               // whose slot has come: see backup
 
 	secondaryAt map[resource.Pos]bool // see secondaries
 }
@@ -116,6 +123,9 @@ func (d *decider) object(want *resource.Object) {
 	default:
 		d.hazards(want, have)
 		d.update(want, have, nil)
+		d.scheduled(want, have)
+		d.askedFor(want, have)
+		d.retire(want)
 		d.act(want, have)
 		d.enable(want, have)
 		if i := want.Kind.Children(); i >= 0 && want.Values[i].IsSet() {
@@ -256,7 +266,7 @@ func settable(want *resource.Object, flag resource.Flags) []int {
 	var out []int
 	for i := range want.Kind.Fields {
 		f := &want.Kind.Fields[i]
-		if want.Values[i].IsSet() && f.Flags.Has(flag) && f.Type != resource.Children && !f.Flags.Has(resource.Modifier) {
+		if want.Values[i].IsSet() && f.Flags.Has(flag) && f.Type != resource.Children && f.Flags&(resource.Modifier|resource.Next) == 0 {
 			out = append(out, i)
 		}
 	}
@@ -284,7 +294,7 @@ func (d *decider) update(want, have, parent *resource.Object) {
 	body := map[string]any{}
 	for i := range want.Kind.Fields {
 		f, w, h := &want.Kind.Fields[i], want.Values[i], have.Values[i]
-		if !w.IsSet() || f.Type == resource.Children || f.Via != "" || f.Flags&(resource.Switch|resource.Modifier) != 0 || !d.differs(&s, want, have, i) {
+		if !w.IsSet() || f.Type == resource.Children || f.Type == resource.Timed || f.Via != "" || f.Flags&(resource.Switch|resource.Modifier|resource.Next) != 0 || !d.differs(&s, want, have, i) {
 			continue
 		}
 		switch {
@@ -403,6 +413,10 @@ func (d *decider) differs(s *plan.Step, want, have *resource.Object, i int) bool
 // what was sent is what the file had.
 func (d *decider) secretDiffers(want, have *resource.Object, i int) bool {
 	f := &want.Kind.Fields[i]
+	if d.succeeded(want, i) {
+		d.inPlace(want, i)
+		return false
+	}
 	state := d.Secrets[plan.SecretAt{Addr: want.Addr, Field: f.Name}]
 	if state.Err != nil {
 		return true // set reports why
@@ -485,6 +499,16 @@ func (d *decider) unreadable(s *plan.Step, want *resource.Object, i int, state p
 // dropOrphans takes out what was to follow a step that is not sent after all.
 func (d *decider) dropOrphans() {
 	ready := map[resource.Addr]bool{}
+	for i := range d.plan.Steps {
+		s := &d.plan.Steps[i]
+		if s.Backup && s.Status == plan.Ready && s.Action != backupAction {
+			ready[s.Addr] = true
+		}
+		if !s.Slot.IsZero() && !ready[s.Addr] {
+			s.After = false // it has come for a reason of its own
+		}
+	}
+	clear(ready)
 	d.plan.Steps = slices.DeleteFunc(d.plan.Steps, func(s plan.Step) bool {
 		if s.After && !ready[s.Addr] && !d.Ledger.Objects[s.Addr].Owed {
 			return true
@@ -580,7 +604,7 @@ func (d *decider) unmanaged(want []*resource.Object) {
 	}
 	var left []resource.Addr
 	for a, o := range d.Have.Objects {
-		if !declared[a] && o.Kind.Section != "" {
+		if !declared[a] && o.Kind.Section != "" && !d.generated(o) {
 			left = append(left, a)
 		}
 	}

@@ -3,6 +3,7 @@ package diff
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
@@ -52,7 +53,87 @@ func (d *decider) spare(s *plan.Step, want *resource.Object, i int, digest strin
 
 // formerOf returns the index of the field that holds the former value of a secret, or -1.
 func formerOf(k *resource.Kind, name string) int {
-	return slices.IndexFunc(k.Fields, func(f resource.Field) bool { return f.As == name })
+	return slices.IndexFunc(k.Fields, func(f resource.Field) bool { return f.As == name && !f.Flags.Has(resource.Next) })
+}
+
+// nextOf returns the index of the field that holds what is to take the place of a secret, or -1.
+func nextOf(k *resource.Kind, name string) int {
+	return slices.IndexFunc(k.Fields, func(f resource.Field) bool { return f.As == name && f.Flags.Has(resource.Next) })
+}
+
+// succeeded says whether what was to take the place of secret i has done so: then what the file
+// has for i is the former one, and is not put back.
+func (d *decider) succeeded(want *resource.Object, i int) bool {
+	f := &want.Kind.Fields[i]
+	j := nextOf(want.Kind, f.Name)
+	if j < 0 || !want.Values[j].IsSet() {
+		return false
+	}
+	in, next := d.Ledger.Objects[want.Addr].Secrets[f.Name], d.secret(want, j)
+	return in != "" && next.Err == nil && in == next.Digest && in != d.secret(want, i).Digest
+}
+
+// inPlace notes what the file is to say now.
+func (d *decider) inPlace(want *resource.Object, i int) {
+	f := &want.Kind.Fields[i]
+	j := nextOf(want.Kind, f.Name)
+	next := want.Kind.Fields[j].Key()
+	text := next + " is in place"
+	if at := d.Ledger.Objects[want.Addr].Slots[resource.RotatePassphrase].Succeeded; !at.IsZero() {
+		text += " since " + at.UTC().Format(time.RFC3339)
+	}
+	d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: want.Addr, Source: want.Place(j),
+		Text: fmt.Sprintf("%s: name it as %s, and a new %s", text, f.Key(), next)})
+}
+
+// rotate is the step that puts the next passphrase in place of the one in use; ok is false if
+// there is nothing for it to do. Only one that is known to be in use, or taken to be, is sent as
+// such.
+func (d *decider) rotate(want, have *resource.Object) (s plan.Step, ok bool) {
+	const field = "onboard.passphrase"
+	i, j := want.Kind.Index(field), want.Kind.Index(resource.PassphraseNext)
+	if !want.Values[j].IsSet() {
+		return s, false
+	}
+	f, proof := &want.Kind.Fields[i], &want.Kind.Fields[want.Kind.Index(resource.Proof)]
+	now, next, known := d.secret(want, i), d.secret(want, j), d.Ledger.Objects[want.Addr].Secrets[field]
+	if next.Err == nil && (known == next.Digest || known == "" && now.Err == nil && now.Digest == next.Digest) {
+		return s, false
+	}
+	body := map[string]any{}
+	assign(body, f.Name, plan.Sealed{Ref: want.Values[j].Secret(), Field: f.Name, As: f.Name})
+	assign(body, proof.Name, plan.Sealed{Ref: want.Values[i].Secret(), Field: proof.Name, As: f.Name})
+	s = plan.Step{Op: plan.Act, Addr: want.Addr, Source: want.Source, Action: resource.RotatePassphrase, Timed: true,
+		Repeat: resource.Never, Backup: want.Kind.Backup != "",
+		Changes: []plan.Change{{Field: f.Name, Old: want.Values[i], New: want.Values[j]}},
+		Wishes:  []plan.Wish{{Field: f.Name, Value: next.Digest}},
+	}
+	s.Requests = []plan.Request{{Method: "PATCH", Path: d.path(have), Body: body}}
+	switch {
+	case next.Err != nil:
+		d.unreadable(&s, want, j, next)
+	case now.Err != nil:
+		d.unreadable(&s, want, i, now)
+	case d.changes(want.Addr, field):
+		d.block(&s, want.Place(i), plan.Held, plan.Order, "first the change of "+field+" must be made")
+	case known != "" && known != now.Digest:
+		d.block(&s, want.Place(i), plan.Refused, plan.Passphrase,
+			field+" is not the one that was last sent, or taken to be in place: correct it. It is not tried, since ONTAP counts wrong ones")
+	default:
+		d.spare(&s, want, i, now.Digest)
+	}
+	if want.Value(resource.Synchronize).Bool() {
+		d.plan.Notes = append(d.plan.Notes, plan.Note{Addr: want.Addr, Source: want.Place(j), Rule: string(rules.KM060),
+			Text: "the MetroCluster partner keeps the old one until " + f.Name + " is changed there as well"})
+	}
+	return s, true
+}
+
+// changes says whether the plan has an update of that field already.
+func (d *decider) changes(a resource.Addr, field string) bool {
+	return slices.ContainsFunc(d.plan.Steps, func(s plan.Step) bool {
+		return s.Addr == a && s.Op == plan.Update && slices.ContainsFunc(s.Changes, func(c plan.Change) bool { return c.Field == field })
+	})
 }
 
 func (d *decider) secret(want *resource.Object, i int) plan.SecretState {
@@ -83,6 +164,9 @@ func (d *decider) newNodes(s *plan.Step, want, have *resource.Object, a resource
 		i := want.Kind.Index(p.Field)
 		if i < 0 || want.Kind.Fields[i].Type != resource.Secret {
 			continue
+		}
+		if d.succeeded(want, i) {
+			i = nextOf(want.Kind, p.Field)
 		}
 		state, sent := d.secret(want, i), d.Ledger.Objects[want.Addr].Secrets[p.Field]
 		switch {

@@ -142,7 +142,7 @@ func (d *decider) holdQuorum() {
 		case s.Op == plan.Delete && s.Addr.Kind == resource.KeyServer.Name:
 			d.block(s, s.Source, plan.Held, plan.Nodes, fmt.Sprintf("%s %s: no key server is removed until every node is up and in the cluster", n.Name, what))
 			s.Rule = string(rules.KM041)
-		case n.Member:
+		case n.Member, s.Timed:
 			d.block(s, s.Source, plan.Held, plan.Nodes, fmt.Sprintf("%s %s: nothing is changed until every node of the cluster is up", n.Name, what))
 		}
 	}

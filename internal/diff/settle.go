@@ -129,12 +129,48 @@ func (d *decider) evidence(o *plan.Operation) (e plan.End, ok bool) {
 		return failed("the object is there still")
 	case o.Repeat == resource.Repeatable:
 		return failed("it may be sent again: the plan compares")
+	case o.Action == rekeyInternal:
+		return d.rekeyed(o, have)
 	case have != nil && d.fulfilled(o, have):
 		return applied("the object is as it was to be")
 	case o.Repeat == resource.Converges && o.Job == "" && d.Now.Sub(o.At) >= openWindow:
 		return failed("an hour later the object is not as it was to be")
 	}
 	return plan.End{}, false
+}
+
+// rekeyed says what became of a rekey by the keys that it was to replace: others in their place
+// are its success; the same ones, long enough after it set out and in a key store that is not
+// busy, say that it was never begun. Where the keys cannot be read nothing is known.
+func (d *decider) rekeyed(o *plan.Operation, have *resource.Object) (e plan.End, ok bool) {
+	if have == nil || o.Before == nil || d.Now.Sub(o.At) < d.settled() {
+		return plan.End{}, false
+	}
+	now := keyIDs(d.Have.Rekeyed, have.ID, svmKey)
+	switch {
+	case now == nil || d.busy(o.Addr.SVM):
+		return plan.End{}, false
+	case !slices.Equal(now, o.Before):
+		return plan.End{Outcome: plan.Applied, Why: "the SVM has other keys than before"}, true
+	case len(now) == 0:
+		return plan.End{}, false // ONTAP lists none: there is no evidence either way
+	default:
+		return plan.End{Outcome: plan.Failed, Why: "the SVM has the keys that it had before, and no rekey is under way"}, true
+	}
+}
+
+// settled is how long after it set out an operation of which nothing is heard has had its effect
+// or has none: longer than a request may take.
+func (d *decider) settled() time.Duration {
+	if d.Seconds {
+		return 2 * time.Second
+	}
+	return time.Minute
+}
+
+// busy says whether the key store of a scope is at work.
+func (d *decider) busy(svm string) bool {
+	return slices.ContainsFunc(d.Have.Stores, func(k resource.KeyStore) bool { return k.SVM == svm && k.State != "" && k.State != "active" })
 }
 
 // fulfilled says whether the object is as the operation was to make it, so far as ONTAP tells.
@@ -169,9 +205,9 @@ func (d *decider) holdUnsettled() {
 // openReason says what is known of an operation, and what to do.
 func (d *decider) openReason(o *plan.Operation) string {
 	what := fmt.Sprintf("operation %s (%s of %s, %s)", o.Name(), o.Title(), o.Addr, o.At.UTC().Format(time.RFC3339))
-	j, known := d.underWay(o)
-	if !known {
-		j, known = d.jobOf(o)
+	j, known := d.jobOf(o)
+	if running, ok := d.underWay(o); ok && o.Job == "" {
+		j, known = running, true
 	}
 	resolve := fmt.Sprintf("; look at the cluster, then: kmagent operations resolve %s --outcome succeeded|failed", o.Name())
 	switch {

@@ -3,6 +3,7 @@ package diff
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
@@ -12,12 +13,18 @@ import (
 // one request, and one that gives an object to nodes that came.
 func (d *decider) act(want, have *resource.Object) {
 	for _, a := range want.Kind.Actions {
-		s := plan.Step{Op: plan.Act, Addr: want.Addr, Source: want.Source, Action: a.Name, Repeat: a.Repeat}
+		s := plan.Step{Op: plan.Act, Addr: want.Addr, Source: want.Source, Action: a.Name, Repeat: a.Repeat, Timed: a.Due == resource.OnDifference}
 		switch a.Due {
 		case resource.OnDifference:
+			if d.inPlan(want.Addr, a.Name) {
+				continue // its slot has come
+			}
 			d.differences(&s, want, have, a)
 			if len(s.Changes) == 0 {
 				continue
+			}
+			if timed(want, a.Name) {
+				d.waitForSlot(&s)
 			}
 		case resource.OnNewNode:
 			if !d.newNodes(&s, want, have, a) {
@@ -29,6 +36,11 @@ func (d *decider) act(want, have *resource.Object) {
 		s.Requests = []plan.Request{d.request(want, have, a)}
 		d.add(s)
 	}
+}
+
+// inPlan says whether the plan has a step that takes the action already.
+func (d *decider) inPlan(a resource.Addr, action string) bool {
+	return slices.ContainsFunc(d.plan.Steps, func(s plan.Step) bool { return s.Addr == a && s.Action == action })
 }
 
 // differences puts into a step the fields that the action changes.
@@ -95,6 +107,9 @@ func (d *decider) actionBody(want *resource.Object, a resource.Action) map[strin
 			continue
 		}
 		v := wire(f, want.Values[i])
+		if f.Type == resource.Secret && d.succeeded(want, i) {
+			v = wire(f, want.Values[nextOf(want.Kind, f.Name)])
+		}
 		if sealed, ok := v.(plan.Sealed); ok && p.As != "" {
 			sealed.Field, sealed.As = p.As, f.Name
 			v = sealed

@@ -77,7 +77,7 @@ func (e *entry) begin(at, depth int) {
 func (w *writer) fields(e *entry, o *resource.Object, depth int, belongs func(*resource.Field) bool) {
 	for i := range o.Kind.Fields {
 		f := &o.Kind.Fields[i]
-		if !belongs(f) || f.ReadOnly() || f.Flags.Has(resource.Modifier) {
+		if !belongs(f) || f.ReadOnly() || f.Flags.Has(resource.Modifier) || f.Flags.Has(resource.Next) {
 			continue
 		}
 		if f.Type == resource.Children {

@@ -83,6 +83,9 @@ func policy(p desired.Policy) []line {
 		return nil
 	}
 	out := []line{{text: "policy:"}, {depth: 1, text: "max_deletes: " + strconv.Itoa(p.MaxDeletes)}}
+	if p.MaxRekeys > 0 {
+		out = append(out, line{depth: 1, text: "max_concurrent_rekeys: " + strconv.Itoa(p.MaxRekeys)})
+	}
 	if p.MinReachableServers > 0 {
 		out = append(out, line{depth: 1, text: "min_reachable_servers: " + strconv.Itoa(p.MinReachableServers)})
 	}

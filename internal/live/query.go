@@ -137,7 +137,7 @@ func kindCall(k *resource.Kind, path string, v resource.Version, health bool) ca
 // readable lists the names under which a GET of the parent's collection returns a field.
 func readable(f *resource.Field, prefix string, v resource.Version, health bool) []string {
 	switch {
-	case v.Before(f.Since), f.Type == resource.Secret, f.Flags.Has(resource.Detached), f.Flags.Has(resource.Modifier),
+	case v.Before(f.Since), f.Type == resource.Secret, f.Type == resource.Timed, f.Flags.Has(resource.Detached), f.Flags.Has(resource.Modifier),
 		f.Flags.Has(resource.Advanced) && !health:
 		return nil
 	case f.Type == resource.Children:

@@ -193,6 +193,8 @@ func typed(f *resource.Field, doc string) *schema {
 		return &schema{Description: doc, Type: types{"boolean"}}
 	case resource.Secret:
 		return ref("secret", doc)
+	case resource.Timed:
+		return ref("schedule", doc)
 	case resource.Link:
 		return ref("link", doc)
 	case resource.Strings:

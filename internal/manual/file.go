@@ -3,6 +3,7 @@ package manual
 import (
 	"kmagent/internal/resource"
 	"kmagent/internal/rules"
+	"kmagent/internal/schedule"
 )
 
 // Schema returns the JSON Schema (draft 2020-12) of a desired-state file whose clusters may
@@ -87,6 +88,7 @@ func definitions(kinds []*resource.Kind) map[string]*schema {
 		"auth":     auth(),
 		"policy":   policy(),
 		"backup":   backup(),
+		"schedule": timing(),
 		"duration": form("From 1s to 24h, such as 90s, 5m or 1h30m.", `^\+?(([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`),
 		"path":     form("An absolute path on kmagent's host.", `^/`),
 		"uuid":     form("A UUID, such as 1cd8a442-86d1-11e0-ae1c-123478563412.", uuidPattern),
@@ -125,10 +127,33 @@ func auth() *schema {
 func policy() *schema {
 	deletes := integer("Deletions in one pass over a cluster; 0 for none.", 0, 1000)
 	deletes.Default = 1
+	rekeys := integer("Rekeys that may run at a time in a cluster.", 1, 100)
+	rekeys.Default = 1
 	return object("", map[string]*schema{
+		"max_concurrent_rekeys": rekeys,
 		"max_deletes":           deletes,
 		"min_reachable_servers": integer("Key servers that must stay available on every node; without it, two of a list of two or more, else one.", 1, 100),
 	})
+}
+
+func timing() *schema {
+	span := func(doc string) *schema {
+		return form(doc, `^([0-9]{1,4}d|\+?(([0-9]+[.]?[0-9]*|[.][0-9]+)(ns|us|µs|μs|ms|s|m|h))+|0)$`)
+	}
+	catchUp := word("What becomes of a slot that passed while nobody could take it: none misses it, once takes the newest one inside its window.", string(schedule.None), string(schedule.Once))
+	catchUp.Default = string(schedule.None)
+	s := object("", map[string]*schema{
+		"schedule":     text("When: minute, hour, day, month and weekday as cron has them, or a word such as @monthly."),
+		"timezone":     text("The IANA zone of the schedule, such as Europe/Berlin; without it UTC."),
+		"window":       span("How long after its slot the action may begin; without it 4h."),
+		"catch_up":     catchUp,
+		"min_interval": span("Two slots are never nearer to each other; without it 20h."),
+		"jitter":       span("By how much, at most, each object is later than its slot, always by the same."),
+		"max_age":      span("The age of a key after which somebody should be told."),
+		"keep":         integer("Of the keys that rotate has made: how many stay; without it 2.", 1, 100),
+	})
+	s.Required = []string{"schedule"}
+	return s
 }
 
 func backup() *schema {

@@ -167,6 +167,8 @@ func typeOf(f *resource.Field) string {
 		return "list of texts"
 	case resource.Secret:
 		return "secret"
+	case resource.Timed:
+		return "schedule"
 	case resource.Link:
 		return named(f)
 	case resource.Links:
@@ -213,6 +215,8 @@ func use(f *resource.Field) string {
 		change = f.Via
 	case f.Flags.Has(resource.Switch):
 		change = "key-stores"
+	case f.Type == resource.Timed:
+		return "kmagent: takes " + f.Runs
 	}
 	if change != "" && !f.PatchSince.IsZero() {
 		change += " from " + f.PatchSince.String()

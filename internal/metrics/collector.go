@@ -25,6 +25,9 @@ type cluster struct {
 	seen        *observation // nil until the cluster was read
 	planned     *planned     // nil until there was a plan
 	memory      *plan.Memory // nil until it is known
+
+	scheduled map[target]scheduled // by the file
+	rekeys    map[target]rekey     // nil until a pass knew what is remembered
 }
 
 // A scope is what declared resources are counted by.
@@ -59,11 +62,12 @@ func declared(wanted []*resource.Object) map[scope]int {
 // not offer its methods.
 type collector struct{ *Metrics }
 
-// Describe implements [prometheus.Collector]. Every gauge describes a state.
+// Describe implements [prometheus.Collector]. Every gauge describes a state, and one counter is
+// of the ledger.
 func (collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, g := range groups() {
 		for _, f := range g.families {
-			if f.kind == gaugeKind {
+			if f.told() {
 				ch <- f.desc
 			}
 		}
@@ -96,7 +100,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 type series chan<- prometheus.Metric
 
 func (out series) put(f *family, value float64, labels ...string) {
-	out <- prometheus.MustNewConstMetric(f.desc, prometheus.GaugeValue, value, labels...)
+	kind := prometheus.GaugeValue
+	if f.kind == counterKind {
+		kind = prometheus.CounterValue
+	}
+	out <- prometheus.MustNewConstMetric(f.desc, kind, value, labels...)
 }
 
 func (out series) source(source string, s SourceState, fetched time.Time) {
@@ -134,6 +142,7 @@ func (out series) cluster(c *cluster) {
 	if c.memory != nil {
 		out.memory(c.label, *c.memory)
 	}
+	out.rekeys(c)
 }
 
 func (out series) memory(cluster string, m plan.Memory) {

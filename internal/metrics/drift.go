@@ -92,8 +92,12 @@ func review(prev *planned, p *plan.Plan, r *plan.Report, now time.Time) (*planne
 }
 
 // enter notes the drift that s makes up for, unless a worse one of its object is known. The
-// children that come with an object are missing as it is.
+// children that come with an object are missing as it is. The keys that come and go at the slots
+// of a schedule are no drift: the file does not have them.
 func enter(m map[resource.Addr]drift, s *plan.Step) {
+	if s.Timed && s.Op != plan.Act {
+		return
+	}
 	d := driftOf(s.Op)
 	for _, a := range append([]resource.Addr{s.Addr}, s.Brings...) {
 		if known, ok := m[a]; !ok || d < known {
@@ -117,7 +121,7 @@ func appliedSteps(r *plan.Report) map[*plan.Step]bool {
 		return done
 	}
 	for _, x := range r.Results {
-		if x.Outcome == plan.Applied {
+		if x.Outcome == plan.Applied || x.Outcome == plan.Kept {
 			done[x.Step] = true
 		}
 	}

@@ -40,6 +40,10 @@ func histogram(name, help string, labels ...string) *family {
 	return define(histogramKind, name, help, labels)
 }
 
+// told says whether its series are made at the scrape, of what is known then. That of rekeys is
+// a counter all the same: somebody else counts.
+func (f *family) told() bool { return f.kind == gaugeKind || f.name == prefix+"rekeys_total" }
+
 func (f *family) counter() *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: f.name, Help: f.help}, f.labels)
 }
@@ -61,6 +65,7 @@ func groups() []group {
 		{"Reconcile", []*family{reconciles, reconcileDuration, lastRun, lastSuccess, reconcileInterval, reconcileMode, pendingChanges, planBlocked, changes, openOperations, operationUnknown}},
 		{"Drift", []*family{driftedResources, driftFirstSeen, driftDetected}},
 		{"Key managers", []*family{clusterInfo, managerInfo, managerState, serverInfo, serverReachable, serverState, serverLastReachable, cloudReachable, ekmipReachable, certificateNotAfter, lastBackup, droppedObjects}},
+		{"Rekey", []*family{rekeys, rekeyLastSuccess, rekeyNextRun, rekeyMaxAge, rekeyRunning}},
 		{"ONTAP API", []*family{ontapUp, ontapRequests, requestDuration, ontapRetries}},
 		{"Agent", []*family{readOnlyMode}},
 	}
@@ -179,6 +184,25 @@ var (
 	droppedObjects = gauge("dropped_objects",
 		"Key managers, key servers, their states on nodes, and certificates of a cluster that have no series, because there are too many or one looks like another.",
 		"cluster")
+)
+
+// Rekey. These are about the actions that the file has a schedule for.
+var (
+	rekeys = counter("rekeys_total",
+		"Rekey runs, by result (success, error, skipped, missed, unknown); counted in the state directory, not since the agent started.",
+		"cluster", "svm", "target", "result")
+	rekeyLastSuccess = gauge("rekey_last_success_timestamp_seconds",
+		"Unix time at which a rekey last succeeded; the series is absent while none is known.",
+		"cluster", "svm", "target")
+	rekeyNextRun = gauge("rekey_next_run_timestamp_seconds",
+		"Unix time of the next scheduled rekey; in the past, its slot has come and it waits. The series is absent while no slot is known.",
+		"cluster", "svm", "target")
+	rekeyMaxAge = gauge("rekey_max_age_seconds",
+		"Greatest age of a key that the desired state allows; the series is absent where it allows any.",
+		"cluster", "svm", "target")
+	rekeyRunning = gauge("rekey_running",
+		"Whether a rekey is under way: it was sent, and no end of it is known.",
+		"cluster", "svm", "target")
 )
 
 // Agent.

@@ -140,6 +140,7 @@ func (m *Metrics) declare(want Cluster) {
 	}
 	before := c.declared
 	c.interval, c.mode, c.declared = want.Interval, want.Mode, declared(want.Wanted)
+	c.scheduled = schedules(want.Wanted)
 	for s := range before {
 		if _, stays := c.declared[s]; !stays {
 			m.drifts.DeletePartialMatch(prometheus.Labels{"cluster": c.label, "svm": s.svm, "kind": s.kind})
@@ -188,6 +189,7 @@ type Pass struct {
 	Plan     *plan.Plan        // nil, or with an Err, if there is none
 	Report   *plan.Report      // what came of the steps of Plan itself; nil if nothing was sent
 	Memory   *plan.Memory      // what is remembered after it; nil if nothing is known of that
+	Ledger   *plan.Ledger      // what that is of; nil likewise
 	NoMemory bool              // nothing can be remembered of the cluster, so nothing is sent
 }
 
@@ -206,6 +208,8 @@ func (m *Metrics) Pass(cluster string, p Pass) {
 		next.planned, found = review(next.planned, p.Plan, p.Report, p.Ended)
 	}
 
+	next.rekeys = remembered(&next, p.Plan, p.Ledger)
+
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.clusters[cluster]
@@ -213,6 +217,7 @@ func (m *Metrics) Pass(cluster string, p Pass) {
 		return
 	}
 	c.seen, c.planned, c.lastRun, c.noMemory = next.seen, next.planned, p.Ended, p.NoMemory
+	c.rekeys = next.rekeys
 	if p.Memory != nil {
 		memory := *p.Memory
 		c.memory = &memory

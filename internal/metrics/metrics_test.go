@@ -18,6 +18,7 @@ import (
 
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
+	"kmagent/internal/schedule"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files and the tables of the manual")
@@ -44,6 +45,7 @@ func madeUp(m *Metrics) {
 	wanted := []*resource.Object{
 		external("", "", 0, keyServer("", "ks1.example.net:5696")),
 		external("vs_db", "", 0, keyServer("vs_db", "ks1.example.net:5696"), keyServer("vs_db", "ks2.example.net:5696")),
+		rekeyed("vs_hr", ""),
 	}
 	m.Source(SourceState{
 		Ref: "main", Revision: "4f2a1c", SignedBy: "ops@example.net",
@@ -69,6 +71,8 @@ func madeUp(m *Metrics) {
 		{Op: plan.Update, Addr: addr("key_manager", "vs_db", "")},
 		{Op: plan.Delete, Status: plan.Held, Guard: plan.Reachability, Addr: addr("key_server", "vs_db", "ks9.example.net:5696")},
 	}}
+	hr := addr("azure_key_vault", "vs_hr", "")
+	p.Turns = []plan.Turn{{Addr: hr, Action: "rekey_external", Next: schedule.Turn{Begin: start.Add(36 * time.Hour)}}}
 	m.Pass("prod-a", Pass{
 		Result: Failed, Ended: start.Add(3 * time.Second), Took: 3 * time.Second,
 		Observed: observed("PROD_A",
@@ -83,6 +87,12 @@ func madeUp(m *Metrics) {
 			{Step: &p.Steps[2], Outcome: plan.NotAttempted},
 		}},
 		Memory: &plan.Memory{Open: 2, Unknown: 1, Backup: start.Add(-24 * time.Hour)},
+		Ledger: &plan.Ledger{
+			Objects: map[resource.Addr]plan.Remembered{hr: {Slots: map[string]plan.Slots{"rekey_external": {
+				Done: 7, Failed: 1, Skipped: 2, Missed: 3, Unknown: 1, Succeeded: start.Add(-30 * 24 * time.Hour),
+			}}}},
+			Open: []plan.Operation{{Addr: hr, Op: plan.Act, Action: "rekey_external"}},
+		},
 	})
 	m.Pass("prod-b", Pass{Result: Failed, Ended: start.Add(31 * time.Second), Took: 31 * time.Second})
 }
@@ -94,7 +104,7 @@ func TestExposition(t *testing.T) {
 	}{
 		{"start.prom", func(*Metrics) {}},
 		{"declared.prom", func(m *Metrics) {
-			m.Clusters([]Cluster{{Name: "prod-a", Interval: time.Minute, Mode: ModePlan, Wanted: []*resource.Object{external("vs_db", "", 0)}}})
+			m.Clusters([]Cluster{{Name: "prod-a", Interval: time.Minute, Mode: ModePlan, Wanted: []*resource.Object{external("vs_db", "", 0), rekeyed("vs_db", "")}}})
 		}},
 		{"fleet.prom", madeUp},
 	}
@@ -144,6 +154,11 @@ func TestWhatIsGoneVanishes(t *testing.T) {
 		m.Clusters([]Cluster{{Name: "prod-a", Wanted: []*resource.Object{external("", "", 0)}}, {Name: "prod-b"}})
 		if got := lines(scrape(t, reg), "vs_db"); got != "" {
 			t.Errorf("series of an SVM that left the file:\n%s", got)
+		}
+	})
+	t.Run("a schedule of the file", func(t *testing.T) {
+		if got := lines(scrape(t, reg), "kmagent_rekey"); got != "" {
+			t.Errorf("series of a schedule that left the file:\n%s", got)
 		}
 	})
 	t.Run("a cluster", func(t *testing.T) {

@@ -101,6 +101,9 @@ func changeResult(o plan.Outcome) (string, bool) {
 	}
 }
 
+// rekeyResults are the results of a rekey whose slot has come, or that was asked for.
+var rekeyResults = [...]string{"success", "error", "skipped", "missed", "unknown"}
+
 // The reasons why a plan waits. Only a guard makes one wait so far.
 const guardReason = "guard"
 

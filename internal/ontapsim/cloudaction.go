@@ -125,7 +125,6 @@ func (s *service) rekey(c *Cluster, m *cloudKMS, r *rekeying, done func()) (effe
 }
 
 func (s *service) refuseRekey(c *Cluster, m *cloudKMS, r *rekeying) *apiError {
-	v, named := c.state.World.Volumes[c.svmName(m.SVM)]
 	state := c.storeState(m)
 	down := slices.ContainsFunc(c.state.Nodes, func(n *clusterNode) bool { return n.State != "" && n.State != "up" })
 	switch {
@@ -145,7 +144,7 @@ func (s *service) refuseRekey(c *Cluster, m *cloudKMS, r *rekeying) *apiError {
 		return c.code(r.missing)
 	case state == "blocked" && r.blocked != 0:
 		return c.code(r.blocked)
-	case r.noKeys != 0 && named && v.Encrypted == 0:
+	case r.noKeys != 0 && !c.hasOwnKey(m):
 		return c.code(r.noKeys)
 	case r.offline != 0 && down:
 		return c.code(r.offline)

@@ -72,7 +72,13 @@ func (c *Cluster) keysOf(s *keyStore) []heldKey {
 	} else if owner, ok := c.state.SVMs.find(s.owner()); ok && !c.keysInCluster(owner) {
 		out = c.volumeKeys(owner.Name, owner.UUID, c.state.World.Volumes[owner.Name])
 	}
-	if m, ok := s.of.(*keyManager); ok && m.External != nil {
+	switch m := s.of.(type) {
+	case *cloudKMS:
+		out = c.withOwnKey(m, out)
+	case *keyManager:
+		if m.External == nil {
+			break
+		}
 		for _, k := range m.External.AuthKeys {
 			out = append(out, heldKey{id: k.ID, tag: k.Tag, typ: authenticationKey, user: c.state.Name})
 		}
@@ -123,6 +129,35 @@ func (c *Cluster) volumeKeys(name, uuid string, v Volumes) []heldKey {
 		out = append(out, madeKey(volumeKey, name, uuid, i))
 	}
 	return out
+}
+
+// hasOwnKey tells whether there is a key of the SVM under that of a cloud service: from its
+// first encrypted volume on. An SVM of whose volumes the world says nothing has some.
+func (c *Cluster) hasOwnKey(m *cloudKMS) bool {
+	if v, named := c.state.World.Volumes[c.svmName(m.SVM)]; named {
+		return v.Encrypted > 0
+	}
+	return c.cloud(m).KEK != "not_created"
+}
+
+// withOwnKey puts the key that an SVM has under that of a cloud service among its keys. Each
+// internal rekey makes another one of it; an external one wraps the same anew.
+func (c *Cluster) withOwnKey(m *cloudKMS, keys []heldKey) []heldKey {
+	name, origin := c.state.Name, c.state.UUID
+	if s, ok := c.state.SVMs.find(m.SVM); ok {
+		name, origin = s.Name, s.UUID
+		if c.keysInCluster(s) {
+			return keys
+		}
+	}
+	keys = slices.DeleteFunc(keys, func(k heldKey) bool { return k.typ == svmKey && k.user == name })
+	if !c.hasOwnKey(m) {
+		return keys
+	}
+	if m.RekeyedInternal > 0 {
+		origin += " " + m.UUID // of two configurations, each makes its own
+	}
+	return append(keys, madeKey(svmKey, name, origin, m.RekeyedInternal))
 }
 
 // madeKey is one of the keys that an owner must have. Its ID and its tag, which looks like

@@ -113,6 +113,124 @@ func TestRekeyShowsInTheState(t *testing.T) {
 	})
 }
 
+// kek is the IDs of the SVM's keys that key-ids lists below a configuration, in one word.
+func (k *caller) kek(path string) string {
+	k.t.Helper()
+	ids := k.column(managersPath+path[strings.LastIndexByte(path, '/'):]+"/keys/*/key-ids?key_type=svm_kek&node.name=node1", "key_id")
+	slices.Sort(ids)
+	return strings.Join(ids, " ")
+}
+
+// The evidence that a rekey leaves behind when its answer is lost: an internal one that has
+// come to its end makes another key of the SVM, and nothing else does.
+func TestRekeyMakesAnotherKey(t *testing.T) {
+	const (
+		unnamed   = `{}`
+		encrypted = `{"volumes":{"svm1":{"encrypted":2}}}`
+		azureNext = `{"key_id":"https://v.vault.azure.net/keys/k/2"}`
+	)
+	for _, tt := range []struct {
+		why, made, world, call, body string
+		during                       string // what the world is while the call is made
+		changes                      bool
+	}{
+		{"the world says nothing of volumes: there is a key", "azure", unnamed, "rekey-internal", "", unnamed, true},
+		{"the key of encrypted volumes", "azure", encrypted, "rekey-internal", "", unnamed, true},
+		{"AWS", "aws", encrypted, "rekey-internal", "", unnamed, true},
+		{"Google", "gcp", encrypted, "rekey-internal", "", unnamed, true},
+		{"Barbican", "stack on", encrypted, "rekey-internal", "", unnamed, true},
+		{"a vault of the cluster", "admin", unnamed, "rekey-internal", "", unnamed, true},
+		{"the cluster's own volumes", "admin", `{"volumes":{"cluster":{"encrypted":1}}}`, "rekey-internal", "", unnamed, true},
+		{"the same key under another one", "azure", encrypted, "rekey-external", azureNext, unnamed, false},
+		{"restored, not made", "azure", encrypted, "restore", "", unnamed, false},
+		{"the job fails", "azure", encrypted, "rekey-internal", "", `{"jobs":{"outcome":"failure"}}`, false},
+		{"the job never ends", "azure", encrypted, "rekey-internal", "", `{"jobs":{"outcome":"stuck"}}`, false},
+		{"65539856: the new key is in force, though not on every node", "azure", encrypted, "rekey-internal", "", `{"azure":{"svm1":{"failing":{"node2":["restore"]}}}}`, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			k := newCaller(t, Config{ONTAP: "9.17.1"})
+			made := map[string]string{}
+			having(tt.made)(k, made)
+			path := made["{"+strings.Fields(strings.ReplaceAll(tt.made, "admin", "azure"))[0]+"}"]
+			k.world(tt.world)
+			k.world(`{"jobs":{"duration":"10s"}}`)
+			k.world(tt.during)
+			veks := func() int {
+				return distinct(k.column(managersPath+path[strings.LastIndexByte(path, '/'):]+"/keys/*/key-ids?key_type=vek", "key_id"))
+			}
+			before, volumes := k.kek(path), veks()
+			if len(strings.Fields(before)) != 1 {
+				t.Fatalf("%s: the SVM has the keys %q, want one", tt.why, before)
+			}
+			if got := k.code("POST", path+"/"+tt.call, tt.body); got != "202" {
+				t.Fatalf("%s: got %s, want 202", tt.why, got)
+			}
+			if got := k.kek(path); got != before {
+				t.Errorf("%s: the key has changed before the job ended", tt.why)
+			}
+			if got, want := strings.Contains(k.states(), "svm_kek_rekey"), tt.call == "rekey-internal"; got != want {
+				t.Errorf("%s: key stores are %s", tt.why, k.states())
+			}
+			time.Sleep(time.Minute)
+			after := k.kek(path)
+			if changed := after != before; changed != tt.changes || len(strings.Fields(after)) != 1 {
+				t.Errorf("%s: the key was %s and is %s", tt.why, before, after)
+			}
+			if got := veks(); got != volumes {
+				t.Errorf("%s: there were %d keys of volumes, and are %d", tt.why, volumes, got)
+			}
+			if got, want := strings.Contains(k.states(), "svm_kek_rekey"), strings.Contains(tt.during, "stuck"); got != want {
+				t.Errorf("%s: after the job key stores are %s", tt.why, k.states())
+			}
+		})
+	}
+}
+
+// Each rekey makes a key that was not there before, with the other configuration of the SVM too.
+func TestNoKeyComesBack(t *testing.T) {
+	k := newCaller(t, Config{})
+	made := map[string]string{}
+	having("azure", "second")(k, made)
+	seen := map[string]bool{k.kek(made["{azure}"]): true}
+	rekey := func(path string) {
+		t.Helper()
+		k.must("POST", path+"/rekey-internal"+waiting, "")
+		id := k.kek(path)
+		if seen[id] {
+			t.Errorf("the key %s was there before", id)
+		}
+		seen[id] = true
+	}
+	rekey(made["{azure}"])
+	rekey(made["{azure}"])
+	k.must("PATCH", made["{store of second}"]+"?return_timeout=60", on)
+	rekey(made["{second}"])
+	if got := k.kek(made["{azure}"]); got != "" {
+		t.Errorf("a configuration that is not enabled has the key %s", got)
+	}
+}
+
+// There is a key exactly where there is something to rekey.
+func TestNoKeyNoRekey(t *testing.T) {
+	for _, tt := range []struct{ why, world, want string }{
+		{"some volumes, for all that is known", `{}`, "201"},
+		{"an encrypted volume", `{"volumes":{"svm1":{"encrypted":1}}}`, "201"},
+		{"no encrypted volume", `{"volumes":{"svm1":{}}}`, "400 65537559"},
+		{"no volume yet", `{"azure":{"svm1":{"kek":"not_created"}}}`, "400 65537559"},
+		{"its keys are with the cluster", `{"volumes":{"svm1":{"encrypted":1,"keys_in":"cluster"}}}`, "400 65537547"},
+	} {
+		k := newCaller(t, Config{})
+		made := map[string]string{}
+		having("azure")(k, made)
+		k.world(tt.world)
+		before := k.kek(made["{azure}"])
+		got := k.code("POST", made["{azure}"]+"/rekey-internal"+waiting, "")
+		if got != tt.want || (before != "") != (tt.want == "201") {
+			t.Errorf("%s: got %s with the key %q, want %s", tt.why, got, before, tt.want)
+		}
+	}
+}
+
 // An SVM has one enabled key manager, of whatever kind.
 func TestOneKeyManagerPerSVM(t *testing.T) {
 	tests := []struct{ first, path, body, want, why string }{

@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"io"
+	"time"
 
 	"kmagent/internal/resource"
 )
@@ -19,6 +20,7 @@ type (
 		Summary Counts     `json:"summary"`
 		Steps   []stepJSON `json:"steps"`
 		Notes   []noteJSON `json:"notes,omitempty"`
+		Turns   []turnJSON `json:"scheduled,omitempty"`
 		Error   string     `json:"error,omitempty"`
 	}
 	stepJSON struct {
@@ -41,6 +43,16 @@ type (
 	requestJSON struct {
 		Method string `json:"method"`
 		Path   string `json:"path"`
+	}
+	turnJSON struct {
+		Address string `json:"address"`
+		Source  string `json:"source,omitempty"`
+		Action  string `json:"action"`
+		Due     bool   `json:"due"`
+		Slot    string `json:"slot,omitempty"` // in the time of its zone
+		Zone    string `json:"timezone,omitempty"`
+		Begin   string `json:"begin,omitempty"` // RFC 3339, as is end
+		End     string `json:"end,omitempty"`
 	}
 	noteJSON struct {
 		Address  string `json:"address"`
@@ -78,6 +90,14 @@ func (p *Plan) json() clusterJSON {
 			severity = "warning"
 		}
 		c.Notes = append(c.Notes, noteJSON{n.Addr.String(), n.Source.String(), n.Rule, severity, n.Text})
+	}
+	for _, t := range p.Turns {
+		j := turnJSON{Address: t.Addr.String(), Source: t.Source.String(), Action: t.Action, Due: t.Due}
+		if !t.Next.IsZero() {
+			j.Slot, j.Zone = t.Next.Local, t.Next.Zone
+			j.Begin, j.End = t.Next.Begin.UTC().Format(time.RFC3339), t.Next.End.UTC().Format(time.RFC3339)
+		}
+		c.Turns = append(c.Turns, j)
 	}
 	return c
 }

@@ -49,6 +49,7 @@ type Remembered struct {
 	Nodes   []string          // UUIDs of the nodes that were there when the object was last given to all of them; [NoNode]: it is not known which have it
 	Owed    bool              // a backup is to be taken: the object has changed since the last one
 	Backup  Backup            // the newest backup that was taken
+	Slots   map[string]Slots  // by action: what became of the slots of its schedule
 }
 
 // NoNode stands in the place of nodes while it is known that some lack the object, and not which.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kmagent/internal/resource"
+	"kmagent/internal/schedule"
 )
 
 // An Operation is a step that set out. It is remembered before its first request leaves, and
@@ -25,6 +26,10 @@ type Operation struct {
 	Repeat  resource.Repeat   // what may be done when its answer is lost
 	Nodes   []string          // UUIDs of the nodes that it gives the object to
 	Backup  bool              // a backup is owed from now on
+	Slot    schedule.Slot     // of the schedule that it is for; the zero Slot if it is for none
+	For     resource.Addr     // the object whose schedule that is, where it is not Addr; the zero Addr if it is
+	Timed   bool              // it is one of those that may be scheduled, whoever asked for it
+	Before  []string          // of a rekey: the ids of the keys that it replaces
 	Plan    string            // id of the plan that it is of; empty if the plan had none
 	At      time.Time         // when it set out
 	Job     string            // UUID of the job that the cluster took it on as; empty: none that we know
@@ -39,6 +44,9 @@ func (o *Operation) Name() string { return o.Addr.Cluster + "/" + o.ID }
 func (o *Operation) Touches(svm string) bool {
 	return o.Addr.SVM == svm || o.Beside != (resource.Addr{}) && o.Beside.SVM == svm
 }
+
+// Rekeys is [Step.Rekeys] of what set out.
+func (o *Operation) Rekeys() bool { return o.Timed && changesKey(o.Action) }
 
 // Title says what an operation does, for a sentence: "rekey_external" or "create".
 func (o *Operation) Title() string {
@@ -81,6 +89,9 @@ func (l *Ledger) Begin(o Operation) {
 			l.remember(a, func(m *Remembered) { m.Created, m.Secrets, m.Adopted, m.Refused = true, nil, nil, "" })
 		}
 	}
+	if o.Timed {
+		l.beginSlot(o)
+	}
 	l.remember(o.Addr, func(m *Remembered) {
 		*m = m.WithIntent(o.Wishes, o.At)
 		m.Owed = m.Owed || o.Backup
@@ -105,20 +116,31 @@ func (l *Ledger) owns(job string) {
 
 // End notes what came of an operation. One whose outcome is not known stays open.
 func (l *Ledger) End(id string, e End) {
-	if e.Outcome == Unknown || e.Outcome == Running {
-		l.change(id, func(o *Operation) { o.Lost = true })
-		return
-	}
 	i := slices.IndexFunc(l.Open, func(o Operation) bool { return o.ID == id })
 	if i < 0 {
 		return
 	}
 	o := l.Open[i]
+	if e.Outcome == Unknown || e.Outcome == Running {
+		l.change(id, func(o *Operation) { o.Lost = true })
+		if e.Outcome == Unknown && o.Timed && !o.Lost {
+			l.loseSlot(o)
+		}
+		return
+	}
 	l.owns(e.Job)
 	l.Open = slices.Delete(slices.Clone(l.Open), i, i+1)
+	if o.Timed {
+		l.endSlot(o, e)
+	}
 	switch {
 	case e.Outcome == Applied && o.Op == Delete:
-		l.remember(o.Addr, func(m *Remembered) { *m = Remembered{Sent: m.WithSent(o.Wishes, o.At).Sent, Backup: m.Backup} })
+		l.remember(o.Addr, func(m *Remembered) {
+			*m = Remembered{Sent: m.WithSent(o.Wishes, o.At).Sent, Backup: m.Backup, Slots: m.Slots}
+			if o.Timed {
+				m.Slots = nil // a generation that went does not come back
+			}
+		})
 	case e.Outcome == Applied:
 		l.remember(o.Addr, func(m *Remembered) { m.applied(o, e) })
 	case resource.Partly(e.Code):

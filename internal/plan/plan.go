@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kmagent/internal/resource"
+	"kmagent/internal/schedule"
 	"kmagent/internal/secret"
 )
 
@@ -20,6 +21,8 @@ type Plan struct {
 	Notes    []Note
 	Adopted  []Adoption
 	Settled  []Settlement // operations whose end this look has shown
+	Slots    []SlotNote   // what this look made of schedules, where that is news
+	Turns    []Turn       // what is scheduled, in the order of the file
 	Observed time.Time    // when the reads that it rests on began
 	Err      error        // why there is no plan; then there are no steps
 
@@ -68,6 +71,10 @@ type Step struct {
 	Brings   []resource.Addr // of a Create: the children that come with the object
 	After    bool            // the steps of the same object that stand before it must have been done first
 	Wishes   []Wish          // what the object is to be like afterwards, field by field
+	Slot     schedule.Slot   // of the schedule that it is for; the zero Slot if it is for none
+	For      resource.Addr   // the object whose schedule that is, where it is not the step's own; the zero Addr if it is
+	Timed    bool            // it is one of those that may be scheduled, whoever asked for it
+	Before   []string        // of a rekey: the ids of the keys that it replaces
 	Repeat   resource.Repeat // what may be done when its answer is lost
 	Nodes    []string        // UUIDs of the nodes that it gives the object to
 	Backup   bool            // a backup of the object is owed once it has set out
@@ -76,6 +83,12 @@ type Step struct {
 	Seen    string            // digest of the object as the look found it; empty: it is not there
 	Secrets map[string]string // by field: keyed digests of the secrets in its requests, as they were read for the plan
 }
+
+// Rekeys says whether the step is one of those of which few may run at a time: one that may be
+// scheduled, and that changes a key.
+func (s *Step) Rekeys() bool { return s.Timed && changesKey(s.Action) }
+
+func changesKey(action string) bool { return action != resource.KeyBackup && action != resource.RetireKey }
 
 // Scopes lists the scopes that a step is about: an SVM's name, or empty for the cluster's own.
 func (s *Step) Scopes() []string {
@@ -161,6 +174,7 @@ const (
 	Passphrase   Guard = "passphrase"   // the one in use is not named, or was refused
 	Keys         Guard = "keys"         // a node lacks keys that it needs
 	Paused       Guard = "paused"       // somebody ordered a rest
+	Window       Guard = "window"       // it waits for the slot of its schedule
 	Shrink       Guard = "shrink"       // the file has lost much of what the last one had
 
 	// Those that end a pass or a step and hold none.

@@ -20,9 +20,11 @@ const (
 	Unknown
 	// Running steps were taken on as a job whose end was not waited for; it is owned until then.
 	Running
+	// Kept steps were to remove what ONTAP keeps because it is in use: that is an answer, and no failure.
+	Kept
 )
 
-var outcomes = [...]string{"not attempted", "applied", "failed", "unknown", "running"}
+var outcomes = [...]string{"not attempted", "applied", "failed", "unknown", "running", "kept"}
 
 // OutcomeOf returns the outcome of that word; NotAttempted for any other.
 func OutcomeOf(word string) Outcome { return Outcome(max(slices.Index(outcomes[:], word), 0)) }
@@ -52,6 +54,7 @@ type Result struct {
 	Outcome   Outcome
 	ID        string // of the object that a create made, if the answer told it
 	Err       error  // of a failed or unknown step
+	Why       string // of a kept one
 	Took      time.Duration
 }
 

@@ -15,6 +15,7 @@ import (
 type Standing struct {
 	Pauses    []Pause
 	Overrides []Override
+	Asks      []Ask
 	Resolved  []Resolution
 	Acks      []string // digests of files that may be smaller than the one before
 }
@@ -40,6 +41,14 @@ type Override struct {
 	Given
 	Rule   string `json:"rule"`   // the guard, or the rule that it enforces
 	Object string `json:"object"` // its address
+	Used   bool   `json:"used,omitempty"`
+}
+
+// An Ask has one action of one object taken now, once: what a schedule would do at its slot.
+type Ask struct {
+	Given
+	Object string `json:"object"` // its address
+	Action string `json:"action"`
 	Used   bool   `json:"used,omitempty"`
 }
 

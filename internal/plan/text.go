@@ -123,6 +123,9 @@ func (t *texter) plan(p *Plan) {
 	for _, s := range ByRisk(p.Steps) {
 		t.step(s)
 	}
+	for i := range p.Turns {
+		t.printf("  %s\n", t.in(dim, "scheduled: "+p.Turns[i].Text()))
+	}
 	for i, n := range notes {
 		if i == maxNotes {
 			t.printf("  %s\n", t.in(dim, fmt.Sprintf("and %d more notes", len(notes)-i)))

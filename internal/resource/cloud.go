@@ -24,6 +24,14 @@ func rekeyExternal(since Version, body ...string) Action {
 		Doc: "Another key of the cloud service protects the SVM's key. The old one must stay usable until that has succeeded."}
 }
 
+// again is an action that makes something new of equal values, too: AWS KMS gives the key that
+// is named already a new version when it has rotated it (ONTAP REST reference, facts shared by
+// the KMS resources).
+func again(a Action) Action {
+	a.Again = true
+	return a
+}
+
 // proxyFields are the fields of a proxy between ONTAP and the service.
 func proxyFields(since Version) []Field {
 	return []Field{

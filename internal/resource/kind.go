@@ -67,6 +67,7 @@ type Action struct {
 	Body   []Part // what makes its body
 	Due    Due    // when it is taken
 	Repeat Repeat // what may be done when its answer is lost
+	Again  bool   // of an OnDifference: it makes something new of equal values, too
 	Doc    string // one line of the manual
 }
 
@@ -158,9 +159,10 @@ type Field struct {
 	With       string                       // a field that goes into every PATCH that carries this one, or what the file has for it
 	For        string                       // of a secret: another one, in place of which the file may have this one
 	Told       Told                         // of a secret: what shows whether it is the one in use; zero: nothing does
-	As         string                       // of a secret: the field of which this is a former value; their digests are comparable
+	As         string                       // of a secret: the field of which this is a former value, or with Next a later one; their digests are comparable
 	Needs      string                       // of a boolean: a field that the file must have for this one to be turned on
 	Via        string                       // the action that changes what PATCH cannot
+	Runs       string                       // of a Timed: the action that is taken
 	WayOut     string                       // what to do about a difference that nothing can change in place
 	Doc        string
 }
@@ -185,6 +187,7 @@ const (
 	NodeStates            // per node, whether it reaches the object: available, not_responding or unknown
 	Reachability          // whether a service is reachable, with a code and a message
 	NodeReachability      // the same for each node
+	Timed                 // when an action is taken by itself; ONTAP does not know the field
 )
 
 // Flags says how a field may be used.
@@ -206,13 +209,14 @@ const (
 	Detached                    // the parent's embedded list may leave it out: read it at the child's own path
 	ASCII                       // of a secret: printable ASCII alone
 	Counted                     // of a secret: ONTAP counts wrong ones, so that none is ever tried, and a change of it never repeated
+	Next                        // of a secret: what takes the place of As at a slot of a schedule; no other request has it
 )
 
 // Has says whether all of want are set.
 func (f Flags) Has(want Flags) bool { return f&want == want }
 
-// ReadOnly says whether no request may carry the field.
-func (f *Field) ReadOnly() bool { return f.Flags&(Create|Patch|Switch) == 0 }
+// ReadOnly says whether neither a request may carry the field nor the file have it.
+func (f *Field) ReadOnly() bool { return f.Flags&(Create|Patch|Switch) == 0 && f.Type != Timed }
 
 // Key is the field's last word, as the file may write it inside a nested mapping.
 func (f *Field) Key() string { return f.Name[strings.LastIndexByte(f.Name, '.')+1:] }

@@ -14,6 +14,7 @@ type Cluster struct {
 	Links   []*Object        // what a Link may name, such as certificates
 	Stores  []KeyStore       // nil: not read
 	Keys    *KeyReport
+	Rekeyed *KeyReport   // likewise of those stores only that are being rekeyed; nil: there are none
 	Jobs    []Job        // those that the cluster remembers; read only while an operation is open
 	Metro   MetroCluster // read where the file has something that depends on it, and before a change
 	At      time.Time    // when the first of the reads began

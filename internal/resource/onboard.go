@@ -24,6 +24,10 @@ var Onboard = &Kind{
 			Doc: "A reference to the passphrase, 32 to 256 ASCII characters (65536920), 64 or more in Common Criteria mode. A changed one is sent together with existing_passphrase."},
 		{Name: Proof, Type: Secret, Flags: Patch | Modifier | ASCII | Counted, Min: 32, Max: 256, With: "onboard.passphrase", As: "onboard.passphrase",
 			Doc: "A reference to the passphrase in use until now; only while it changes (65536917)."},
+		{Name: PassphraseNext, Type: Secret, Flags: Patch | ASCII | Counted | Next, Min: 32, Max: 256, As: "onboard.passphrase",
+			Doc: "A reference to the passphrase that takes the place of passphrase at the next slot of rotate_passphrase. kmagent never makes one up."},
+		timed("rotate_passphrase", RotatePassphrase, "When passphrase_next takes the place of passphrase."),
+		timed("key_backup", KeyBackup, "When the key backup is saved anew, beside the times when the key manager has changed."),
 		{Name: Synchronize, Type: Boolean, Flags: Create | Modifier, Since: Version{9, 7, 0}, With: "onboard.passphrase",
 			Doc: "true sets the key manager up with that of the MetroCluster partner, which has the same passphrase. Of no meaning once it is there."},
 		{Name: "onboard.enabled", Type: Boolean, Doc: "Whether the key manager is set up."},
@@ -36,6 +40,15 @@ var Onboard = &Kind{
 
 // Proof is the field by which a request proves that it may change a passphrase, or use it.
 const Proof = "onboard.existing_passphrase"
+
+// PassphraseNext is the field of the passphrase that a scheduled rotation puts in place.
+const PassphraseNext = "onboard.passphrase_next"
+
+// The actions of an onboard key manager that kmagent takes at the slots of a schedule.
+const (
+	RotatePassphrase = "rotate_passphrase" // changes the passphrase to the next one
+	KeyBackup        = "key_backup"        // saves the backup, as is done after every change
+)
 
 // Synchronize is the field by which a key manager is given to those that lack it: the other site
 // of a MetroCluster, or nodes.

@@ -93,6 +93,8 @@ func (v Value) Text() string {
 		return "[" + strings.Join(x, " ") + "]"
 	case secret.Ref:
 		return secret.Mask
+	case Timing:
+		return x.String()
 	case LinkTo:
 		return x.String()
 	case []LinkTo:
@@ -114,6 +116,8 @@ func (v Value) MarshalJSON() ([]byte, error) {
 		return json.Marshal(x)
 	case secret.Ref:
 		return json.Marshal(secret.Mask)
+	case Timing:
+		return json.Marshal(x.String())
 	case LinkTo:
 		return json.Marshal(x.String())
 	case []LinkTo:

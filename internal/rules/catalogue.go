@@ -187,6 +187,13 @@ var catalogue = [...]Rule{
 		Example: "held: the key service is not reachable from node2",
 	},
 	{
+		ID: KM052, Title: "A key is not changed more often than min_interval lets it",
+		Severity: Error, Where: Offline,
+		Why:     "A schedule whose slots are nearer to each other than min_interval, 20 hours unless the file says otherwise, is a mistake in most files: a star in the wrong field changes a key every minute.",
+		Remedy:  "Correct the schedule, or write a shorter min_interval on purpose.",
+		Example: "rekey_internal: {schedule: \"* 3 1 * *\"}   # every minute from 03:00 to 03:59",
+	},
+	{
 		ID: KM060, Title: "The MetroCluster partner has its half of the key management",
 		Severity: Warning, Where: Plan, Codes: []string{"65536894", "65537201", "65537202", "65537204", "65537245"},
 		Why:     "Both sites need the same kind of key manager, with the same key servers or the same passphrase; nothing is replicated at cluster scope. Until then ONTAP refuses further changes, and a switchover would find no keys.",

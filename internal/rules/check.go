@@ -35,6 +35,8 @@ func Object(o *resource.Object) []Finding {
 		}
 	case resource.Onboard:
 		c.passphrases(o)
+	case resource.AuthKey:
+		c.generations(o)
 	case resource.Azure:
 		c.azureProof(o)
 		c.azureStore(o)
@@ -86,11 +88,31 @@ func (c *checker) singleServer(o *resource.Object) {
 	}
 }
 
-// passphrases is KM021.
+// generations is of no rule: what a scheduled rotation of a key needs of the entry.
+func (c *checker) generations(o *resource.Object) {
+	if !has(o, "rotate") {
+		return
+	}
+	if has(o, "passphrase") {
+		c.field("", o, "passphrase", "every key of rotate%s would have this one; leave it out, and ONTAP makes one up for each", line(o, "rotate"))
+	}
+	t, tag := o.Value("rotate").Timing(), o.Value("key_tag").Str()
+	if longest := resource.LongestTag(t); t.Schedule != "" && len(tag) > longest {
+		c.field("", o, "key_tag", "has %d characters; the keys of rotate%s have their date behind it, so write at most %d", len(tag), line(o, "rotate"), longest)
+	}
+}
+
+// passphrases is KM021, and what a scheduled rotation needs beside it.
 func (c *checker) passphrases(o *resource.Object) {
 	next, former := o.Value("onboard.passphrase").Secret(), o.Value(resource.Proof).Secret()
 	if !former.IsZero() && former == next {
 		c.field(KM021, o, resource.Proof, "is the reference of onboard.passphrase; keep the one in use until now under a name of its own")
+	}
+	if later := o.Value(resource.PassphraseNext).Secret(); !later.IsZero() && later == next {
+		c.field(KM021, o, resource.PassphraseNext, "is the reference of onboard.passphrase; keep the next one under a name of its own")
+	}
+	if has(o, resource.RotatePassphrase) && !has(o, resource.PassphraseNext) {
+		c.field("", o, resource.RotatePassphrase, "needs %s: it is what is put in place, and none is made up", resource.PassphraseNext)
 	}
 }
 

@@ -118,6 +118,9 @@ var offline = []offlineCase{
 	{rules.KM070, servers("{server: ks1, username: u, password: hunter2}, {server: ks2}"),
 		"f:8:40: clusters[0].key_managers[0].external.servers[0].password: not a secret reference; write cred:NAME, file:/PATH or env:NAME, never the secret itself [KM070]",
 		servers("{server: ks1, username: u, password: 'env:hunter2'}, {server: ks2}"), "and what stands there is not repeated"},
+	{rules.KM052, azure(withSecret + ", rekey_internal: {schedule: '* 3 1 * *'}"),
+		"f:8:53: clusters[0].azure_key_vaults[0].rekey_internal.schedule: 2024-01-01T03:00 and 2024-01-01T03:01 are 1m apart, nearer than min_interval 20h; write fewer slots, or a min_interval of 1m or less [KM052]",
+		azure(withSecret + ", rekey_internal: {schedule: '0 3 1 * *'}"), "a star in the wrong field is every minute"},
 }
 
 func TestOffline(t *testing.T) {

@@ -175,6 +175,18 @@ func (b *Book) Adopt(list []plan.Adoption, at time.Time) error {
 	return b.write(r)
 }
 
+// NoteSlots makes it durable what a look made of schedules.
+func (b *Book) NoteSlots(list []plan.SlotNote, at time.Time) error {
+	if len(list) == 0 {
+		return nil
+	}
+	r := record{At: at}
+	for _, n := range list {
+		r.Slots = append(r.Slots, slotNote{addressOf(n.Addr), n.Action, n.Line, n.Records, n.State})
+	}
+	return b.write(r)
+}
+
 // Begin makes it durable that an operation is about to set out, and returns its id. No
 // request of it may leave if Begin fails.
 func (b *Book) Begin(o plan.Operation) (id string, err error) {

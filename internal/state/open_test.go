@@ -11,6 +11,7 @@ import (
 
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
+	"kmagent/internal/schedule"
 )
 
 // An operation is open from before it is sent until its end is known, over restarts and
@@ -19,7 +20,8 @@ func TestOpenOperation(t *testing.T) {
 	at := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 	a := resource.Addr{Cluster: "c", Kind: "aws_kms", SVM: "vs"}
 	op := plan.Operation{Op: plan.Act, Action: "rekey_external", Addr: a, Wishes: []plan.Wish{{Field: "key_id", Value: "k2"}}, At: at,
-		Request: "POST /api/x", Repeat: resource.Converges, Nodes: []string{"n"}, Offered: map[string]string{"f": "d"}, Backup: true}
+		Request: "POST /api/x", Repeat: resource.Converges, Nodes: []string{"n"}, Offered: map[string]string{"f": "d"}, Backup: true,
+		Slot: schedule.Slot{Local: "2026-11-22T03:00", Zone: "UTC", At: at}, For: resource.Addr{Cluster: "c", Kind: "auth_key", Name: "nse"}, Timed: true}
 	for _, c := range []struct {
 		name string
 		end  func(*Book, string) error

@@ -32,7 +32,8 @@ type order struct {
 	Pause    *plan.Pause      `json:"pause,omitempty"`
 	Resume   *resume          `json:"resume,omitempty"`
 	Override *plan.Override   `json:"override,omitempty"`
-	Used     string           `json:"used,omitempty"`    // id of an override
+	Ask      *plan.Ask        `json:"ask,omitempty"`
+	Used     string           `json:"used,omitempty"`    // id of an override, or of an ask
 	Revoked  string           `json:"revoked,omitempty"` // likewise
 	Resolve  *plan.Resolution `json:"resolve,omitempty"`
 	Ack      *ack             `json:"ack,omitempty"`
@@ -95,13 +96,18 @@ func (o Orders) Override(v plan.Override) (id string, err error) {
 	return o.write(func(id string) order { v.ID = id; return order{Override: &v} })
 }
 
-// Use notes that an override is used up. The step that it lets pass is sent only after that.
+// Ask gives the order to take an action now, and returns its id.
+func (o Orders) Ask(a plan.Ask) (id string, err error) {
+	return o.write(func(id string) order { a.ID = id; return order{Ask: &a} })
+}
+
+// Use notes that an override or an ask is used up. The step that it is for is sent only after that.
 func (o Orders) Use(id string) error {
 	_, err := o.write(func(string) order { return order{Used: id} })
 	return err
 }
 
-// Revoke takes an override back.
+// Revoke takes an override or an ask back.
 func (o Orders) Revoke(id string) error {
 	_, err := o.write(func(string) order { return order{Revoked: id} })
 	return err
@@ -228,11 +234,17 @@ func standing(all []order) plan.Standing {
 			s.Pauses = slices.DeleteFunc(s.Pauses, func(p plan.Pause) bool { return p.Cluster == r.Resume.Cluster && p.SVM == r.Resume.SVM })
 		case r.Override != nil:
 			s.Overrides = append(s.Overrides, *r.Override)
+		case r.Ask != nil:
+			s.Asks = append(s.Asks, *r.Ask)
 		case r.Used != "":
+			for i := range s.Asks {
+				s.Asks[i].Used = s.Asks[i].Used || s.Asks[i].ID == r.Used
+			}
 			for i := range s.Overrides {
 				s.Overrides[i].Used = s.Overrides[i].Used || s.Overrides[i].ID == r.Used
 			}
 		case r.Revoked != "":
+			s.Asks = slices.DeleteFunc(s.Asks, func(a plan.Ask) bool { return a.ID == r.Revoked })
 			s.Overrides = slices.DeleteFunc(s.Overrides, func(o plan.Override) bool { return o.ID == r.Revoked })
 		case r.Resolve != nil:
 			s.Resolved = append(s.Resolved, *r.Resolve)

@@ -12,6 +12,7 @@ import (
 
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
+	"kmagent/internal/schedule"
 )
 
 // Schema is the version of the journal's format. A journal with a higher one is left alone.
@@ -36,6 +37,7 @@ type record struct {
 	Pin    string     `json:"pin,omitempty"`
 	Seen   []sighting `json:"seen,omitempty"`
 	Adopt  []adoption `json:"adopt,omitempty"`
+	Slots  []slotNote `json:"slots,omitempty"`
 	Begin  *operation `json:"begin,omitempty"`
 	Accept *accept    `json:"accept,omitempty"`
 	End    *end       `json:"end,omitempty"`
@@ -52,16 +54,26 @@ type start struct {
 
 // An object is what the ledger knows of one.
 type object struct {
+	Addr    address               `json:"object"`
+	ID      string                `json:"id,omitempty"`
+	Created bool                  `json:"created,omitempty"`
+	Secrets map[string]string     `json:"secrets,omitempty"`
+	Adopted map[string]bool       `json:"adopted,omitempty"`
+	Refused string                `json:"refused,omitempty"`
+	Sent    []plan.Sent           `json:"sent,omitempty"`
+	Nodes   []string              `json:"nodes,omitempty"`
+	Owed    bool                  `json:"backup_owed,omitempty"`
+	Backup  plan.Backup           `json:"backup,omitzero"`
+	Slots   map[string]plan.Slots `json:"slots,omitempty"`
+}
+
+// A slotNote is what a look made of a schedule.
+type slotNote struct {
 	Addr    address           `json:"object"`
-	ID      string            `json:"id,omitempty"`
-	Created bool              `json:"created,omitempty"`
-	Secrets map[string]string `json:"secrets,omitempty"`
-	Adopted map[string]bool   `json:"adopted,omitempty"`
-	Refused string            `json:"refused,omitempty"`
-	Sent    []plan.Sent       `json:"sent,omitempty"`
-	Nodes   []string          `json:"nodes,omitempty"`
-	Owed    bool              `json:"backup_owed,omitempty"`
-	Backup  plan.Backup       `json:"backup,omitzero"`
+	Action  string            `json:"action"`
+	Line    string            `json:"schedule"`
+	Records []schedule.Record `json:"records,omitempty"`
+	State   schedule.State    `json:"state"`
 }
 
 type sighting struct {
@@ -90,6 +102,10 @@ type operation struct {
 	Repeat  resource.Repeat   `json:"repeat,omitempty"`
 	Nodes   []string          `json:"nodes,omitempty"`
 	Backup  bool              `json:"backup,omitempty"`
+	Slot    schedule.Slot     `json:"slot,omitzero"`
+	For     *address          `json:"for,omitempty"`
+	Timed   bool              `json:"timed,omitempty"`
+	Before  []string          `json:"keys,omitempty"`
 	Plan    string            `json:"plan,omitempty"`
 	At      time.Time         `json:"begun,omitzero"`
 	Job     string            `json:"job,omitempty"`
@@ -223,6 +239,10 @@ func note(cluster string, led *plan.Ledger, r record) {
 		for _, a := range r.Adopt {
 			led.Adopt(plan.Adoption{Addr: a.Addr.in(cluster), Field: a.Field, Digest: a.Digest, Nodes: a.Nodes})
 		}
+	case r.Slots != nil:
+		for _, s := range r.Slots {
+			led.NoteSlots(plan.SlotNote{Addr: s.Addr.in(cluster), Action: s.Action, Line: s.Line, Records: s.Records, State: s.State})
+		}
 	case r.Begin != nil:
 		o := r.Begin.in(cluster)
 		o.ID, o.At = strconv.FormatUint(r.Seq, 10), r.At
@@ -239,7 +259,7 @@ func (s *start) ledger(cluster string) plan.Ledger {
 	led := plan.Ledger{UUID: s.UUID, Objects: make(map[resource.Addr]plan.Remembered, len(s.Objects)), Jobs: s.Jobs}
 	for _, o := range s.Objects {
 		led.Objects[o.Addr.in(cluster)] = plan.Remembered{ID: o.ID, Created: o.Created, Secrets: o.Secrets, Adopted: o.Adopted,
-			Refused: o.Refused, Sent: o.Sent, Nodes: o.Nodes, Owed: o.Owed, Backup: o.Backup}
+			Refused: o.Refused, Sent: o.Sent, Nodes: o.Nodes, Owed: o.Owed, Backup: o.Backup, Slots: o.Slots}
 	}
 	for _, o := range s.Open {
 		led.Open = append(led.Open, o.in(cluster))
@@ -251,7 +271,7 @@ func (s *start) ledger(cluster string) plan.Ledger {
 func startOf(led plan.Ledger) *start {
 	s := &start{Schema: Schema, UUID: led.UUID, Jobs: led.Jobs}
 	for a, m := range led.Objects {
-		o := object{addressOf(a), m.ID, m.Created, m.Secrets, m.Adopted, m.Refused, m.Sent, m.Nodes, m.Owed, m.Backup}
+		o := object{addressOf(a), m.ID, m.Created, m.Secrets, m.Adopted, m.Refused, m.Sent, m.Nodes, m.Owed, m.Backup, m.Slots}
 		if o.known() {
 			s.Objects = append(s.Objects, o)
 		}
@@ -265,30 +285,37 @@ func startOf(led plan.Ledger) *start {
 
 // known says whether anything is known of an object.
 func (o *object) known() bool {
-	return o.ID != "" || o.Created || len(o.Secrets) > 0 || o.Refused != "" || len(o.Sent) > 0 || len(o.Nodes) > 0 || o.Owed || !o.Backup.At.IsZero()
+	return o.ID != "" || o.Created || len(o.Secrets) > 0 || o.Refused != "" || len(o.Sent) > 0 || len(o.Nodes) > 0 || o.Owed || !o.Backup.At.IsZero() || len(o.Slots) > 0
 }
 
 func (o operation) in(cluster string) plan.Operation {
 	p := plan.Operation{ID: o.ID, Op: plan.OpOf(o.Op), Action: o.Action, Addr: o.Addr.in(cluster), Request: o.Request, Wishes: o.Wishes,
-		Offered: o.Offered, Repeat: o.Repeat, Nodes: o.Nodes, Backup: o.Backup, Plan: o.Plan, At: o.At, Job: o.Job, Lost: o.Lost}
+		Offered: o.Offered, Repeat: o.Repeat, Nodes: o.Nodes, Backup: o.Backup, Slot: o.Slot, Timed: o.Timed, Before: o.Before, Plan: o.Plan, At: o.At, Job: o.Job, Lost: o.Lost}
 	for _, a := range o.Brings {
 		p.Brings = append(p.Brings, a.in(cluster))
 	}
 	if o.Beside != nil {
 		p.Beside = o.Beside.in(cluster)
 	}
+	if o.For != nil {
+		p.For = o.For.in(cluster)
+	}
 	return p
 }
 
 func operationOf(p plan.Operation) operation {
 	o := operation{ID: p.ID, Op: p.Op.String(), Action: p.Action, Addr: addressOf(p.Addr), Request: p.Request, Wishes: p.Wishes,
-		Offered: p.Offered, Repeat: p.Repeat, Nodes: p.Nodes, Backup: p.Backup, Plan: p.Plan, At: p.At.Round(0).UTC(), Job: p.Job, Lost: p.Lost}
+		Offered: p.Offered, Repeat: p.Repeat, Nodes: p.Nodes, Backup: p.Backup, Slot: p.Slot, Timed: p.Timed, Before: p.Before, Plan: p.Plan, At: p.At.Round(0).UTC(), Job: p.Job, Lost: p.Lost}
 	for _, a := range p.Brings {
 		o.Brings = append(o.Brings, addressOf(a))
 	}
 	if p.Beside != (resource.Addr{}) {
 		a := addressOf(p.Beside)
 		o.Beside = &a
+	}
+	if p.For != (resource.Addr{}) {
+		a := addressOf(p.For)
+		o.For = &a
 	}
 	return o
 }

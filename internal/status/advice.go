@@ -85,6 +85,7 @@ func (c *Cluster) advice(now time.Time) []Advice {
 		add("kmagent operations"+only, "%s without an end", count(c.OperationsCut, "more operation"))
 	}
 	c.held(only, add)
+	c.late(only, now, add)
 	for i := range c.Managers {
 		c.Managers[i].advice(now, add)
 	}

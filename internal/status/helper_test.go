@@ -12,6 +12,7 @@ import (
 
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
+	"kmagent/internal/schedule"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -107,6 +108,32 @@ func waits(op plan.Op, g plan.Guard, rule string, a resource.Addr, reason string
 	return plan.Step{Op: op, Status: plan.Held, Guard: g, Rule: rule, Addr: a, Reason: reason, Source: resource.Pos{File: "desired.yaml", Line: 14, Col: 9}}
 }
 
+// turns are schedules of each fate, and what is remembered of them.
+func turns(cluster string) ([]plan.Turn, *plan.Ledger) {
+	ago := func(days int) time.Time { return night.AddDate(0, 0, -days) }
+	next := schedule.Turn{Slot: schedule.Slot{Local: "2026-12-01T03:00", Zone: "Europe/Berlin", At: night.AddDate(0, 0, 5)},
+		Begin: night.AddDate(0, 0, 5).Add(time.Minute), End: night.AddDate(0, 0, 5).Add(4 * time.Hour)}
+	now := schedule.Turn{Slot: schedule.Slot{Local: "2026-11-25T04:00", Zone: "Europe/Berlin", At: night.Add(-12 * time.Minute)},
+		Begin: night.Add(-12 * time.Minute), End: night.Add(4 * time.Hour)}
+	timing := resource.Timing{Spec: schedule.Spec{Schedule: "0 3 1 * *", Timezone: "Europe/Berlin", MaxAge: 40 * 24 * time.Hour}}
+	l := &plan.Ledger{Objects: map[resource.Addr]plan.Remembered{}}
+	var out []plan.Turn
+	add := func(svm string, due bool, at schedule.Turn, s plan.Slots) {
+		a := addr(cluster, "azure_key_vault", svm, "")
+		l.Objects[a] = plan.Remembered{Slots: map[string]plan.Slots{"rekey_external": s}}
+		out = append(out, plan.Turn{Addr: a, Action: "rekey_external", Due: due, Next: at, Timing: timing})
+	}
+	add("vs_done", false, next, plan.Slots{Ended: ago(25), Outcome: "applied", Succeeded: ago(25), Skipped: 1})
+	add("vs_never", false, next, plan.Slots{Missed: 2})
+	add("vs_due", true, now, plan.Slots{Ended: ago(30), Outcome: "applied", Succeeded: ago(30)})
+	add("vs_begun", true, now, plan.Slots{State: schedule.State{Last: now.Slot}, Ended: night, Outcome: "applied", Succeeded: night})
+	add("vs_sent", true, now, plan.Slots{State: schedule.State{Last: now.Slot}})
+	add("vs_failed", false, next, plan.Slots{Ended: ago(1), Outcome: "failed", Succeeded: ago(32)})
+	add("vs_old", false, schedule.Turn{}, plan.Slots{Ended: ago(50), Outcome: "applied", Succeeded: ago(50)})
+	l.Open = []plan.Operation{{ID: "3", Op: plan.Act, Action: "rekey_external", Addr: out[4].Addr, Job: "j-3", At: night.Add(-time.Minute)}}
+	return out, l
+}
+
 // fleet has a cluster in every state, and everything that there is to tell.
 func fleet() *Tracker {
 	names := []string{"prod-a", "prod-b", "prod-c", "prod-d", "prod-e", "prod-f", "prod-g", "prod-h", "prod-i", "prod-j"}
@@ -176,6 +203,9 @@ func fleet() *Tracker {
 	t.Pass("prod-h", changed)
 
 	t.Pass("prod-i", done(ago(15*time.Second), fine("prod-i"), waits(plan.Create, plan.Mode, "", addr("prod-i", "key_manager", "vs_db", ""), "the file has mode: observe for this cluster")))
-	t.Pass("prod-j", done(ago(40*time.Second), fine("prod-j")))
+
+	timed := done(ago(40*time.Second), fine("prod-j"))
+	timed.Plan.Turns, timed.Ledger = turns("prod-j")
+	t.Pass("prod-j", timed)
 	return t
 }

@@ -186,6 +186,7 @@ func (v view) Contents() string {
 	}{
 		{v.Plan.Held + v.Plan.Refused, "waiting step"}, {len(v.Operations) + v.OperationsCut, "operation"},
 		{len(v.Pauses), "pause"}, {len(v.Overrides), "override"},
+		{len(v.Schedules) + v.SchedulesCut, "schedule"},
 		{len(v.Certificates) + v.CertificatesCut, "ending certificate"}, {len(v.Managers) + v.ManagersCut, "key manager"},
 	} {
 		if x.n > 0 {

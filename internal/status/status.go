@@ -21,17 +21,25 @@ const (
 	maxSteps        = 20
 	maxOperations   = 20
 	maxOrders       = 20
+	maxSchedules    = 20
 	maxManagers     = 64
 	maxCertificates = 20
 	maxNodes        = 8 // of one key server
 )
 
-// maxManagersOfAll bounds the key managers of a report, so that one of a large fleet stays
-// within 16 MiB: the more clusters, the fewer of each.
-const maxManagersOfAll = 6000
+// What a report lists of all clusters together, so that one of a large fleet stays within
+// 16 MiB: the more clusters, the fewer of each.
+const (
+	maxManagersOfAll  = 6000
+	maxSchedulesOfAll = 1500
+)
 
 func managersOfEach(clusters int) int {
 	return max(4, min(maxManagers, maxManagersOfAll/max(clusters, 1)))
+}
+
+func schedulesOfEach(clusters int) int {
+	return max(3, min(maxSchedules, maxSchedulesOfAll/max(clusters, 1)))
 }
 
 // A Report is what is known at one time: version 1 of the form that programs read. Fields are
@@ -112,6 +120,9 @@ type Cluster struct {
 	Pauses        []Order     `json:"pauses,omitempty"`
 	Overrides     []Order     `json:"overrides,omitempty"`
 	OrdersCut     int         `json:"orders_more,omitempty"`
+
+	Schedules    []Schedule `json:"schedules,omitempty"` // failed and overdue ones first
+	SchedulesCut int        `json:"schedules_more,omitempty"`
 
 	Managers        []Manager     `json:"key_managers,omitempty"` // those in trouble first
 	ManagersCut     int           `json:"key_managers_more,omitempty"`

@@ -13,6 +13,7 @@ import (
 
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
+	"kmagent/internal/schedule"
 )
 
 // one returns a tracker of the cluster prod-a with a pass every minute.
@@ -200,7 +201,9 @@ func TestBounds(t *testing.T) {
 	var objects []*resource.Object
 	var steps []plan.Step
 	var open []plan.Operation
+	var timed []plan.Turn
 	for i := range 100 {
+		timed = append(timed, plan.Turn{Addr: addr("prod-a", "azure_key_vault", fmt.Sprintf("vs%d", i), ""), Action: "rekey_external"})
 		svm := fmt.Sprintf("vs%d", i)
 		objects = append(objects, external("prod-a", svm, keyServer("prod-a", svm, "ks1:5696")))
 		steps = append(steps, waits(plan.Delete, plan.Floor, "", addr("prod-a", "key_server", svm, "ks1:5696"), "x"))
@@ -215,7 +218,8 @@ func TestBounds(t *testing.T) {
 	}
 	set(bad, "connectivity", resource.NodeStateList(nil))
 	p := done(night, c, steps...)
-	p.Ledger.Open = open
+	p.Ledger.Open, p.Plan.Turns = open, timed
+	p.Ledger.Objects = map[resource.Addr]plan.Remembered{timed[99].Addr: {Slots: map[string]plan.Slots{"rekey_external": {Outcome: "failed"}}}}
 	got := at(one(p), night)
 	for _, x := range []struct {
 		what         string
@@ -223,6 +227,7 @@ func TestBounds(t *testing.T) {
 	}{
 		{"steps", len(got.Steps), got.StepsCut, maxSteps},
 		{"operations", len(got.Operations), got.OperationsCut, maxOperations},
+		{"schedules", len(got.Schedules), got.SchedulesCut, maxSchedules},
 		{"key managers", len(got.Managers), got.ManagersCut, maxManagers},
 		{"certificates", len(got.Certificates), got.CertificatesCut, maxCertificates},
 	} {
@@ -235,6 +240,9 @@ func TestBounds(t *testing.T) {
 	}
 	if got.Operations[0].ID != "prod-a/99" {
 		t.Errorf("the operation of which nobody knows does not come first: %+v", got.Operations[0])
+	}
+	if !got.Schedules[0].failed() {
+		t.Errorf("the schedule whose action failed does not come first: %+v", got.Schedules[0])
 	}
 	if got.Plan.Held != 100 {
 		t.Errorf("%d held, want 100", got.Plan.Held)
@@ -252,6 +260,7 @@ func big() *Tracker {
 	for _, d := range list {
 		var objects []*resource.Object
 		var steps []plan.Step
+		var timed []plan.Turn
 		for j := range 20 {
 			svm := fmt.Sprintf("vs_department_%02d", j)
 			var servers []*resource.Object
@@ -262,13 +271,19 @@ func big() *Tracker {
 				steps = append(steps, waits(plan.Delete, plan.Reachability, "KM041", addr(d.Name, "key_server", svm, name), name+" stays and is not_responding on every node"))
 			}
 			objects = append(objects, external(d.Name, svm, servers...))
+			timed = append(timed, plan.Turn{Addr: addr(d.Name, "azure_key_vault", svm, ""), Action: "rekey_external",
+				Next:   schedule.Turn{Slot: schedule.Slot{At: night}, Begin: night, End: night},
+				Timing: resource.Timing{Spec: schedule.Spec{Schedule: "0 3 1 * *", Timezone: "Europe/Berlin", MaxAge: time.Hour}},
+				Slots:  plan.Slots{Ended: night.Add(-2 * time.Hour), Outcome: "applied", Succeeded: night.Add(-2 * time.Hour), Missed: 1, Skipped: 1}})
 		}
 		c := look(night, objects...)
 		c.Nodes = nil
 		for n := range 4 {
 			c.Nodes = append(c.Nodes, resource.Node{Name: fmt.Sprintf("%s-%02d", d.Name, n)})
 		}
-		tr.Pass(d.Name, done(night, c, steps...))
+		p := done(night, c, steps...)
+		p.Plan.Turns, p.Ledger = timed, nil
+		tr.Pass(d.Name, p)
 	}
 	return tr
 }
@@ -328,9 +343,10 @@ func evil(s string) *Tracker {
 	c.Links = []*resource.Object{installed("cert-client", s, "2026-12-01T00:00:00Z")}
 	p := done(night, c, waits(plan.Delete, plan.Floor, "", a, s), waits(plan.Delete, plan.Shrink, "", a, s))
 	p.Err, p.ErrorKind = errors.New(s), "cluster"
+	p.Plan.Turns = []plan.Turn{{Addr: a, Action: "rekey_external", Timing: resource.Timing{Spec: schedule.Spec{Schedule: s, Timezone: s}}}}
 	p.Ledger = &plan.Ledger{
 		Open:    []plan.Operation{{ID: s, Addr: a, Lost: true}, {ID: "2", Addr: a, Job: s}},
-		Objects: map[resource.Addr]plan.Remembered{a: {Backup: plan.Backup{At: night.Add(-time.Hour)}, Owed: true}},
+		Objects: map[resource.Addr]plan.Remembered{a: {Backup: plan.Backup{At: night.Add(-time.Hour)}, Owed: true, Slots: map[string]plan.Slots{"rekey_external": {Outcome: "failed"}}}},
 	}
 	g := plan.Given{ID: s, Until: night.Add(time.Hour), By: s, Reason: s}
 	p.Standing = &plan.Standing{Pauses: []plan.Pause{{Given: g, Cluster: "prod-a", SVM: s}}, Overrides: []plan.Override{{Given: g, Rule: s, Object: "prod-a/" + s}}}
@@ -347,6 +363,7 @@ func TestHostile(t *testing.T) {
 		// The same text without the tracker before it: another program answers.
 		c := &r.Clusters[0]
 		c.Name, c.Error, c.State, c.Steps[0].Guard, c.Steps[0].Rule, c.Steps[0].Op, c.Operations[0].ID = s, s, State(s), s, s, s, s
+		c.Schedules[0].Action, c.Schedules[0].Address, c.Schedules[0].Schedule, c.Schedules[0].Outcome = s, s, s, "failed"
 		c.Managers[0].State, c.Managers[0].Address, c.Result, c.Mode, c.Release = s, s, s, s, s
 		checkText(t, s, r)
 	}
@@ -362,7 +379,7 @@ func checkText(t *testing.T, s string, r *Report) {
 			t.Errorf("%.20q: the text has %q", s, x)
 		}
 	}
-	if strings.Contains(shown, "\nforged") || len(shown) > 64<<10 {
+	if strings.Contains(shown, "\nforged") || len(shown) > 80<<10 {
 		t.Errorf("%.20q: the text has a forged line, or %d bytes", s, len(shown))
 	}
 	for line := range strings.Lines(shown) {

@@ -143,6 +143,10 @@ func (t *texter) advice(r *Report) {
 		s.tell(plan.Safe(r.Clusters[i].Name)+": ", r.Clusters[i].advice(r.At))
 	}
 	(&section{texter: t, title: "in force:", left: maxAdvice}).tell("", r.inForce())
+	s = section{texter: t, title: "scheduled:", left: maxAdvice}
+	for i := range r.Clusters {
+		s.tell(plan.Safe(r.Clusters[i].Name)+": ", r.Clusters[i].scheduled(r.At))
+	}
 }
 
 // A section is a part of the text that is left out where there is nothing to tell.

@@ -125,6 +125,7 @@ func (c *picture) take(p *Pass) {
 	if p.Observed != nil && p.Plan != nil && p.Plan.Err == nil {
 		c.looked = p.Took
 		c.plan(p.Plan, p.Report)
+		c.schedule(p.Plan, p.Ledger)
 	}
 	if p.Ledger != nil {
 		c.remember(p.Ledger)
@@ -145,7 +146,7 @@ func (c *picture) plan(p *plan.Plan, r *plan.Report) {
 	done := map[*plan.Step]bool{}
 	if r != nil {
 		for _, x := range r.Results {
-			done[x.Step] = x.Outcome == plan.Applied || x.Outcome == plan.Running
+			done[x.Step] = x.Outcome == plan.Applied || x.Outcome == plan.Running || x.Outcome == plan.Kept
 		}
 	}
 	var left plan.Plan
@@ -252,7 +253,7 @@ func (t *Tracker) Report(now time.Time, only ...string) (r *Report, missing []st
 	need := make(map[string]int, len(list))
 	r.Clusters = make([]Cluster, len(list))
 	for i, p := range list {
-		r.Clusters[i] = p.at(now, managersOfEach(len(list)))
+		r.Clusters[i] = p.at(now, managersOfEach(len(list)), schedulesOfEach(len(list)))
 		c := &r.Clusters[i]
 		r.Summary.count(c.State)
 		need[c.Name] = c.need(now)
@@ -265,10 +266,11 @@ func (t *Tracker) Report(now time.Time, only ...string) (r *Report, missing []st
 
 // at returns what a report at that time says of a cluster: ages are judged, orders that have
 // run out are left out, and what is long is cut.
-func (p picture) at(now time.Time, managers int) Cluster {
+func (p picture) at(now time.Time, managers, schedules int) Cluster {
 	p.judge(now)
 	c := p.Cluster
 	c.Pauses, c.Overrides, c.OrdersCut = p.orders(now)
+	c.Schedules, c.SchedulesCut = cut(c.Schedules, schedules)
 	c.Managers, c.ManagersCut = cut(c.Managers, managers)
 	ending := len(c.Certificates)
 	for ending > 0 && c.Certificates[ending-1].Ends.Sub(now) >= soon {

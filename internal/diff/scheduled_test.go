@@ -1,0 +1,201 @@
+package diff_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"kmagent/internal/diff"
+	"kmagent/internal/plan"
+	"kmagent/internal/resource"
+	"kmagent/internal/schedule"
+)
+
+const app = "client_id: c\nclient_secret: cred:s\n"
+
+const nightly = app + `rekey_internal: {schedule: "30 2 * * *", window: 2h, min_interval: 1h}`
+
+// slots is a memory of a schedule that first saw the file long ago.
+func slots(action, line string, change func(*plan.Slots)) plan.Ledger {
+	s := plan.Slots{Line: line, State: schedule.State{Baseline: now.Add(-48 * time.Hour), Last: slotAt(line, now.Add(-24*time.Hour-30*time.Minute))}}
+	if change != nil {
+		change(&s)
+	}
+	return plan.Ledger{Objects: map[resource.Addr]plan.Remembered{vault: {Secrets: map[string]string{"client_secret": "d"}, Slots: map[string]plan.Slots{action: s}}}}
+}
+
+func slotAt(line string, at time.Time) schedule.Slot {
+	return schedule.Slot{Local: at.Format("2006-01-02T15:04"), Zone: "UTC", At: at}
+}
+
+// A rekey is taken once at its slot, with everything that holds a rekey at any time, and what
+// will not be is on record.
+func TestScheduled(t *testing.T) {
+	const line = "30 2 * * * UTC"
+	early := func(s *plan.Slots) { s.State.Seen = slotAt(line, now.Add(-30*time.Minute)) }
+	kek := func(store, user string, ids ...string) *resource.KeyReport {
+		r := &resource.KeyReport{}
+		for _, id := range ids {
+			r.Keys = append(r.Keys, resource.HeldKey{Store: store, Node: "n1", ID: id, Type: "svm_kek", User: user, Restored: true})
+		}
+		return r
+	}
+	for _, tt := range []struct {
+		name   string
+		ledger plan.Ledger
+		tune   func(*diff.Input)
+		step   string // status, guard and slot of the rekey; empty: none
+		note   string // what is put on record
+		next   string // of the turn
+		why    string
+	}{
+		{"first contact", plan.Ledger{}, nil, "", "", "2026-11-23T02:30", "a slot of before is never made up for"},
+		{"seen to come", slots("rekey_internal", line, early), nil, "ready  2026-11-22T02:30[UTC]", "", "2026-11-22T02:30", "inside its window"},
+		{"nobody saw it come", slots("rekey_internal", line, nil), nil, "", "missed late", "2026-11-23T02:30", "catch_up is none"},
+		{"another line", slots("rekey_internal", "0 2 * * * UTC", early), nil, "", "", "2026-11-23T02:30", "a changed schedule begins anew"},
+		{"window over", slots("rekey_internal", line, early), func(in *diff.Input) { in.Now = now.Add(2 * time.Hour) }, "", "missed held", "2026-11-23T02:30", ""},
+		{"after a long sleep", slots("rekey_internal", line, early), func(in *diff.Input) { in.Now = now.Add(72*time.Hour + 5*time.Hour) }, "",
+			"missed held, missed closed, missed closed, missed closed", "2026-11-26T02:30", "never a burst"},
+		{"by hand a moment ago", slots("rekey_internal", line, func(s *plan.Slots) { early(s); s.State.LastStart = now.Add(-time.Minute) }), nil, "", "", "2026-11-22T02:30", "min_interval ends inside the window"},
+		{"clock set back", slots("rekey_internal", line, func(s *plan.Slots) { s.State.LastStart = now.Add(time.Hour) }), nil, "", "", "2026-11-23T02:30", "nothing is due before what is on record"},
+		{"key service away", slots("rekey_internal", line, early), func(in *diff.Input) {
+			set(in.Have.Find(vault), "azure_reachability", resource.ReachValue(resource.Reach{}))
+		}, "held reachability 2026-11-22T02:30[UTC]", "", "2026-11-22T02:30", "KM051"},
+		{"node away", slots("rekey_internal", line, early), func(in *diff.Input) { in.Have.Nodes[1].State = "down" },
+			"held nodes 2026-11-22T02:30[UTC]", "", "2026-11-22T02:30", ""},
+		{"node joining", slots("rekey_internal", line, early), func(in *diff.Input) { in.Have.Nodes[1].Member = false },
+			"held nodes 2026-11-22T02:30[UTC]", "", "2026-11-22T02:30", "it has no keys yet"},
+		{"store at work", slots("rekey_internal", line, early), func(in *diff.Input) {
+			in.Have.Stores = []resource.KeyStore{{UUID: "akv-1", SVM: "vs", Enabled: true, State: "svm_kek_rekey"}}
+		}, "held key_store 2026-11-22T02:30[UTC]", "", "2026-11-22T02:30", ""},
+		{"keys unread", slots("rekey_internal", line, early), func(in *diff.Input) { in.Have.Keys = nil },
+			"held keys 2026-11-22T02:30[UTC]", "", "2026-11-22T02:30", "they are evidence afterwards"},
+		{"keys with the cluster", slots("rekey_internal", line, early), func(in *diff.Input) {
+			m := resource.NewObject(resource.Onboard, resource.Addr{Cluster: "a", Kind: "key_manager"})
+			m.ID = "okm"
+			in.Have.Objects[m.Addr], in.Have.Keys = m, kek("okm", "vs", "k1")
+		}, "held keys 2026-11-22T02:30[UTC]", "", "2026-11-22T02:30", "KM050, 65537547"},
+		{"paused", slots("rekey_internal", line, early), func(in *diff.Input) { in.Standing = paused("vs") },
+			"held paused 2026-11-22T02:30[UTC]", "", "2026-11-22T02:30", ""},
+		{"another operation", slots("rekey_internal", line, early), func(in *diff.Input) { in.Ledger.Open = open("vs").Open },
+			"", "skipped overlap", "2026-11-23T02:30", "one at a time, and none is made up for"},
+		{"asked for", slots("rekey_internal", line, nil), func(in *diff.Input) {
+			in.Standing.Asks = []plan.Ask{{Given: plan.Given{ID: "o7", Until: now.Add(time.Hour), By: "ops"}, Object: "a/azure_key_vault/vs", Action: "rekey_internal"}}
+		}, "ready  [] o7", "missed late", "2026-11-23T02:30", "by hand is no slot"},
+		{"asked for once", slots("rekey_internal", line, nil), func(in *diff.Input) {
+			in.Standing.Asks = []plan.Ask{{Given: plan.Given{ID: "o7", Until: now.Add(time.Hour)}, Object: "a/azure_key_vault/vs", Action: "rekey_internal", Used: true}}
+		}, "", "missed late", "2026-11-23T02:30", ""},
+		{"asked for at its slot", slots("rekey_internal", line, early), func(in *diff.Input) {
+			in.Standing.Asks = []plan.Ask{{Given: plan.Given{ID: "o7", Until: now.Add(time.Hour)}, Object: "a/azure_key_vault/vs", Action: "rekey_internal"}}
+		}, "ready  2026-11-22T02:30[UTC] o7", "", "2026-11-22T02:30", "one rekey is both"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in := input(vaultWanted(t, nightly), vaultFound(nil))
+			in.Ledger = tt.ledger
+			if tt.tune != nil {
+				tt.tune(&in)
+			}
+			p := diff.Compute(in)
+			step := ""
+			for _, s := range p.Steps {
+				if s.Action == "rekey_internal" {
+					step = strings.TrimRight(fmt.Sprintf("%s %s %s %s", s.Status, s.Guard, s.Slot.ID(), strings.Join(s.Lifted, " ")), " ")
+				}
+			}
+			var records []string
+			for _, n := range p.Slots {
+				for _, r := range n.Records {
+					records = append(records, string(r.Outcome)+" "+string(r.Reason))
+				}
+			}
+			if len(p.Turns) != 1 {
+				t.Fatalf("%d turns", len(p.Turns))
+			}
+			if next := p.Turns[0].Next.Local; step != tt.step || strings.Join(records, ", ") != tt.note || next != tt.next {
+				t.Errorf("got %q, %q, %q, want %q, %q, %q: %s", step, strings.Join(records, ", "), next, tt.step, tt.note, tt.next, tt.why)
+			}
+		})
+	}
+}
+
+// Another key waits for the slot of its schedule, and a slot without one is skipped.
+func TestScheduledExternal(t *testing.T) {
+	const line = "30 2 * * * UTC"
+	early := func(s *plan.Slots) { s.State.Seen = slotAt(line, now.Add(-30*time.Minute)) }
+	for _, tt := range []struct {
+		name   string
+		key    string // on the cluster
+		ledger plan.Ledger
+		want   string
+		record string
+	}{
+		{"not yet", "https://v.vault.azure.net/keys/k/0", plan.Ledger{}, "held window", ""},
+		{"its slot", "https://v.vault.azure.net/keys/k/0", slots("rekey_external", line, early), "ready ", ""},
+		{"nothing new", "https://v.vault.azure.net/keys/k/1", slots("rekey_external", line, early), "", "unchanged"},
+	} {
+		have := vaultFound(map[string]resource.Value{"key_id": resource.Str(tt.key)})
+		in := input(vaultWanted(t, app+`rekey_external: {schedule: "30 2 * * *", window: 2h, min_interval: 1h}`), have)
+		in.Ledger = tt.ledger
+		p := diff.Compute(in)
+		step, record := "", ""
+		for _, s := range p.Steps {
+			if s.Action == "rekey_external" {
+				step += fmt.Sprintf("%s %s", s.Status, s.Guard)
+			}
+		}
+		for _, n := range p.Slots {
+			for _, r := range n.Records {
+				record += string(r.Reason)
+			}
+		}
+		if step != tt.want || record != tt.record {
+			t.Errorf("%s: %q, %q, want %q, %q", tt.name, step, record, tt.want, tt.record)
+		}
+	}
+}
+
+// What became of an internal rekey shows in the keys of the SVM alone.
+func TestRekeySettled(t *testing.T) {
+	keys := func(ids ...string) *resource.KeyReport {
+		r := &resource.KeyReport{}
+		for _, id := range ids {
+			for _, n := range []string{"n1", "n2"} {
+				r.Keys = append(r.Keys, resource.HeldKey{Store: "akv-1", Node: n, ID: id, Type: "svm_kek", Restored: true})
+			}
+		}
+		return r
+	}
+	for _, tt := range []struct {
+		name   string
+		before []string
+		after  *resource.KeyReport
+		age    time.Duration
+		state  string
+		want   string
+		why    string
+	}{
+		{"others", []string{"k1"}, keys("k2"), time.Hour, "active", "applied", ""},
+		{"one more", []string{"k1"}, keys("k1", "k2"), time.Hour, "active", "applied", "something has happened: it is not sent again"},
+		{"the same", []string{"k1"}, keys("k1"), time.Hour, "active", "failed", "nothing has"},
+		{"the same, at work", []string{"k1"}, keys("k1"), time.Hour, "svm_kek_rekey", "", "it may come"},
+		{"the same, too soon", []string{"k1"}, keys("k1"), 30 * time.Second, "active", "", "the request may be on its way"},
+		{"unread", []string{"k1"}, nil, time.Hour, "active", "", ""},
+		{"unreadable", []string{"k1"}, &resource.KeyReport{Err: "no"}, time.Hour, "active", "", ""},
+		{"unknown before", nil, keys("k2"), 1000 * time.Hour, "active", "", "a human has to look"},
+		{"none ever", []string{}, keys(), 1000 * time.Hour, "active", "", "this release lists none"},
+	} {
+		in := input(nil, vaultFound(nil))
+		in.Have.Rekeyed = tt.after
+		in.Have.Stores = []resource.KeyStore{{UUID: "akv-1", SVM: "vs", Enabled: true, State: tt.state}}
+		in.Ledger.Open = []plan.Operation{{ID: "7", Op: plan.Act, Action: "rekey_internal", Addr: vault, Repeat: resource.Never, Lost: true, Timed: true,
+			At: now.Add(-tt.age), Before: tt.before}}
+		p, got := diff.Compute(in), ""
+		if len(p.Settled) > 0 {
+			got = p.Settled[0].Outcome.String()
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q: %s", tt.name, got, tt.want, tt.why)
+		}
+	}
+}

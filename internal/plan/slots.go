@@ -1,0 +1,156 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"time"
+
+	"kmagent/internal/resource"
+	"kmagent/internal/schedule"
+)
+
+// Slots is what is remembered of one scheduled action of one object. The zero Slots is first
+// contact.
+type Slots struct {
+	Line  string         `json:"schedule,omitempty"` // of the schedule that the rest is about: of another one nothing is known
+	State schedule.State `json:"state"`              // which slots have been dealt with
+	// How often a slot began the action, or did not, and why.
+	Fired   int `json:"fired,omitempty"`
+	Missed  int `json:"missed,omitempty"`
+	Skipped int `json:"skipped,omitempty"`
+	// What came of the action, on schedule or by hand, and how often its answer was lost: what
+	// became of it then counts as well, once that is known.
+	Done    int `json:"done,omitempty"`
+	Failed  int `json:"failed,omitempty"`
+	Unknown int `json:"unknown,omitempty"`
+
+	Ended   time.Time `json:"ended,omitzero"`    // when the action last came to an end that is known, on schedule or by hand
+	Outcome string    `json:"outcome,omitempty"` // what that was
+	// Succeeded is when the action last did what it was to do; zero: never, as far as is known.
+	Succeeded time.Time `json:"succeeded,omitzero"`
+}
+
+// A SlotNote is what a look makes of the schedule of one action: slots that will not begin it,
+// and what is to be remembered.
+type SlotNote struct {
+	Addr    resource.Addr
+	Action  string
+	Line    string
+	Records []schedule.Record
+	State   schedule.State
+}
+
+// A Turn is what a plan tells of the schedule of one action.
+type Turn struct {
+	Addr   resource.Addr
+	Source resource.Pos
+	Action string
+	Back   bool          // the clock is before what is on record: nothing is decided until it is not
+	Due    bool          // its slot has come, and its step is in the plan
+	Next   schedule.Turn // the slot that is due, or comes next; the zero Turn if there is none
+	Timing resource.Timing
+	Slots  Slots
+}
+
+// Text says in a line what is scheduled, and when in the time of its zone.
+func (t *Turn) Text() string {
+	s := fmt.Sprintf("%s %s", Safe(t.Addr.String()), t.Action)
+	switch {
+	case t.Back:
+		s += ": the clock is before what is on record: nothing is due until it has caught up, or is set right"
+	case t.Due:
+		s += fmt.Sprintf(": its slot of %s %s has come, until %s", t.Next.Local, t.Next.Zone, t.local(t.Next.End))
+	case t.Next.IsZero():
+		s += ": no slot comes"
+	default:
+		s += fmt.Sprintf(" next at %s %s", t.Next.Local, t.Next.Zone)
+		if !t.Next.Begin.Equal(t.Next.At) {
+			s += ", from " + t.local(t.Next.Begin)
+		}
+	}
+	if !t.Slots.Succeeded.IsZero() {
+		s += "; last done at " + t.local(t.Slots.Succeeded)
+	}
+	if t.Slots.Missed > 0 {
+		s += fmt.Sprintf("; %d missed", t.Slots.Missed)
+	}
+	return s
+}
+
+// local is an instant in the zone of the schedule.
+func (t *Turn) local(at time.Time) string {
+	zone, err := time.LoadLocation(t.Timing.Timezone)
+	if err != nil {
+		zone = time.UTC
+	}
+	return at.In(zone).Format("2006-01-02T15:04 MST")
+}
+
+// NoteSlots notes what a look made of a schedule.
+func (l *Ledger) NoteSlots(n SlotNote) {
+	l.changeSlots(n.Addr, n.Action, func(s *Slots) {
+		if s.Line != n.Line {
+			s.Line, s.State = n.Line, schedule.State{}
+		}
+		s.State = n.State
+		for _, r := range n.Records {
+			switch r.Outcome {
+			case schedule.Missed:
+				s.Missed++
+			case schedule.Skipped:
+				s.Skipped++
+			}
+		}
+	})
+}
+
+// timed is the object whose schedule an operation is for, or may be.
+func (o *Operation) timed() resource.Addr {
+	if o.For != (resource.Addr{}) {
+		return o.For
+	}
+	return o.Addr
+}
+
+// beginSlot notes that a scheduled action sets out, on schedule or by hand.
+func (l *Ledger) beginSlot(o Operation) {
+	l.changeSlots(o.timed(), o.Action, func(s *Slots) {
+		if o.Slot.IsZero() {
+			s.State.LastStart = o.At
+			return
+		}
+		s.State = s.State.Fired(o.Slot, o.At)
+		s.Fired++
+	})
+}
+
+// endSlot notes what came of a scheduled action.
+func (l *Ledger) endSlot(o Operation, e End) {
+	l.changeSlots(o.timed(), o.Action, func(s *Slots) {
+		s.Ended, s.Outcome = e.At, e.Outcome.String()
+		switch e.Outcome {
+		case Applied:
+			s.Succeeded = e.At
+			s.Done++
+		case Failed:
+			s.Failed++
+		}
+	})
+}
+
+// loseSlot notes that the answer to a scheduled action was lost.
+func (l *Ledger) loseSlot(o Operation) {
+	l.changeSlots(o.Addr, o.Action, func(s *Slots) { s.Unknown++ })
+}
+
+func (l *Ledger) changeSlots(a resource.Addr, action string, f func(*Slots)) {
+	l.remember(a, func(m *Remembered) {
+		m.Slots = maps.Clone(m.Slots)
+		if m.Slots == nil {
+			m.Slots = map[string]Slots{}
+		}
+		s := m.Slots[action]
+		f(&s)
+		m.Slots[action] = s
+	})
+}

@@ -1,0 +1,40 @@
+package plan_test
+
+import (
+	"testing"
+	"time"
+
+	"kmagent/internal/plan"
+	"kmagent/internal/resource"
+)
+
+// What came of a rekey is counted once, and an answer that was lost counts beside it.
+func TestSlotsCountOutcomes(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	type counts struct{ done, failed, unknown int }
+	for _, tt := range []struct {
+		name string
+		ends []plan.Outcome // of one operation
+		want counts
+		why  string
+	}{
+		{"done", []plan.Outcome{plan.Applied}, counts{done: 1}, "it is"},
+		{"failed", []plan.Outcome{plan.Failed}, counts{failed: 1}, "it is"},
+		{"under way", []plan.Outcome{plan.Running}, counts{}, "a job tells of itself"},
+		{"a job that ended", []plan.Outcome{plan.Running, plan.Applied}, counts{done: 1}, "once"},
+		{"lost", []plan.Outcome{plan.Unknown, plan.Unknown}, counts{unknown: 1}, "it is lost once"},
+		{"lost and found", []plan.Outcome{plan.Unknown, plan.Failed}, counts{failed: 1, unknown: 1}, "both are true, one after the other"},
+		{"ended twice", []plan.Outcome{plan.Applied, plan.Failed}, counts{done: 1}, "the second is of nothing"},
+	} {
+		var l plan.Ledger
+		a := resource.Addr{Cluster: "prod-a", Kind: "azure_key_vault", SVM: "vs_hr"}
+		l.Begin(plan.Operation{ID: "1", Op: plan.Act, Action: "rekey_external", Addr: a, Timed: true, At: at})
+		for _, o := range tt.ends {
+			l.End("1", plan.End{Outcome: o, At: at.Add(time.Minute)})
+		}
+		s := l.Objects[a].Slots["rekey_external"]
+		if got := (counts{s.Done, s.Failed, s.Unknown}); got != tt.want {
+			t.Errorf("%s: %+v, want %+v: %s", tt.name, got, tt.want, tt.why)
+		}
+	}
+}
