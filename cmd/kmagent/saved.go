@@ -10,8 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/google/renameio/v2"
-
+	"kmagent/internal/disk"
 	"kmagent/internal/plan"
 	"kmagent/internal/secret"
 	"kmagent/internal/state"
@@ -73,7 +72,7 @@ func (s *saver) keep(c *common, form, digest string, passes []looked) error {
 	}
 	text, err := saved.Encode(s.key)
 	if err == nil {
-		err = renameio.WriteFile(s.path, text, 0o600, renameio.WithTempDir(filepath.Dir(s.path)))
+		err = disk.Write(disk.Dir(filepath.Dir(s.path)), filepath.Base(s.path), text)
 	}
 	if err != nil {
 		return &exit{exitError, fmt.Errorf("keep the plan: %w", err)}

@@ -173,11 +173,13 @@ func (w *wiring) writing(store *stateStore, done func(plan.Result)) func(desired
 		var book *state.Book
 		e.Reopen = func() (agent.Memory, error) {
 			if book != nil {
-				book.Close() // it failed before; what it says now is no news
+				if err := book.Renew(); err != nil {
+					return nil, err
+				}
+				return runner.Journal.(*auditedBook), nil
 			}
 			taken, err := store.get()
 			if err != nil {
-				book = nil
 				return nil, err
 			}
 			if book, err = taken.Book(spec.Name); err != nil {

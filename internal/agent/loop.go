@@ -193,7 +193,13 @@ func (l *Loop) healthDue() bool {
 	return l.Health == 0 || time.Since(l.healthRead) >= l.Health || !l.changed.Before(l.healthRead)
 }
 
+// read looks at the jobs of operations that are open, and then at the objects: what a job had
+// done by its end is in what is read after it.
 func (l *Loop) read(ctx context.Context, health bool) (*resource.Cluster, error) {
+	jobs, err := l.jobs(ctx)
+	if err != nil {
+		return nil, err
+	}
 	have, err := l.Edges.Reader.Read(ctx, health, l.Spec.Objects)
 	if err != nil {
 		return nil, err
@@ -204,34 +210,37 @@ func (l *Loop) read(ctx context.Context, health bool) (*resource.Cluster, error)
 	if health {
 		l.healthRead = have.At
 	}
-	return l.withJobs(ctx, have)
-}
-
-// withJobs adds to what was read the jobs of operations that are open: what became of them
-// cannot be told otherwise.
-func (l *Loop) withJobs(ctx context.Context, have *resource.Cluster) (*resource.Cluster, error) {
-	var sought []resource.JobSought
-	for _, o := range l.known(have).Open {
-		switch {
-		case o.Job != "":
-			sought = append(sought, resource.JobSought{UUID: o.Job})
-		case o.Repeat != resource.Repeatable:
-			sought = append(sought, resource.JobSought{Description: o.Request})
-		}
-	}
-	if len(sought) == 0 {
+	stores := rekeyedStores(l.known(have).Open, have)
+	if len(jobs) == 0 && len(stores) == 0 {
 		return have, nil
-	}
-	jobs, err := l.Edges.Reader.Jobs(ctx, sought)
-	if err != nil {
-		return nil, err
 	}
 	with := *have
 	with.Jobs = jobs
-	if stores := rekeyedStores(l.known(have).Open, have); len(stores) > 0 {
+	if len(stores) > 0 {
 		with.Rekeyed = l.Edges.Reader.Keys(ctx, have, stores)
 	}
 	return &with, nil
+}
+
+// jobs are those of operations that are open: what became of them cannot be told otherwise,
+// nor whether the cluster is at it still.
+func (l *Loop) jobs(ctx context.Context) ([]resource.Job, error) {
+	led := l.ledger()
+	if len(led.Open) == 0 || l.Spec.UUID != "" && led.UUID != l.Spec.UUID {
+		return nil, nil
+	}
+	var sought []resource.JobSought
+	for _, o := range led.Open {
+		if o.Job != "" {
+			sought = append(sought, resource.JobSought{UUID: o.Job})
+		} else if o.Request != "" {
+			sought = append(sought, resource.JobSought{Description: o.Request})
+		}
+		if o.Op == plan.Create && o.Request != "" { // and then it was a PATCH, perhaps
+			sought = append(sought, resource.JobSought{Description: o.After() + "*"})
+		}
+	}
+	return l.Edges.Reader.Jobs(ctx, sought)
 }
 
 // rekeyedStores lists the UUIDs of key stores of whose rekey only their keys are evidence.

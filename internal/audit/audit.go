@@ -44,6 +44,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"kmagent/internal/disk"
 )
 
 // ErrBroken says that a log is damaged other than by a write that a crash cut short. The
@@ -59,13 +61,13 @@ const subdir = "audit"
 // A Log is one open for writing. Its methods may be called from several goroutines; the
 // caller holds the lock of the state directory, so that no other process has it too.
 type Log struct {
-	disk  disk
+	disk  disk.Writer
 	limit int64
 	torn  bool
 
 	mu      sync.Mutex
-	f       file // the newest segment; nil before the first
-	segment int  // its number
+	f       disk.File // the newest segment; nil before the first
+	segment int       // its number
 	size    int64
 	suspect bool // it gets no more entries: a write to it failed, or the next segment was begun
 	last    mark // the newest entry
@@ -80,10 +82,10 @@ func Open(dir string) (*Log, error) {
 	if err := makeDir(path); err != nil {
 		return nil, err
 	}
-	return open(directory(path), segmentSize)
+	return open(disk.Dir(path), segmentSize)
 }
 
-func open(d disk, limit int64) (*Log, error) {
+func open(d disk.Writer, limit int64) (*Log, error) {
 	l := &Log{disk: d, limit: limit, last: mark{Sum: zeros}}
 	s, err := scan(d, nil)
 	switch {
@@ -107,25 +109,25 @@ func (l *Log) begin() error {
 		return err
 	}
 	l.head = l.last
-	return l.disk.sync()
+	return l.disk.Sync()
 }
 
 // resume makes ready for the next entry what a scan found whole.
 func (l *Log) resume(s *survey) error {
 	l.segment, l.size, l.last, l.head, l.torn = s.segment, s.size, s.last, s.head, s.Torn
 	if s.stray {
-		if err := l.disk.remove(segmentName(s.segment + 1)); err != nil {
+		if err := l.disk.Remove(segmentName(s.segment + 1)); err != nil {
 			return err
 		}
 	}
 	// A segment that was taken back must not come back behind entries that are yet to come.
-	if err := l.disk.sync(); err != nil {
+	if err := l.disk.Sync(); err != nil {
 		return err
 	}
 	if s.segment == 0 {
 		return nil
 	}
-	f, err := l.disk.reopen(segmentName(s.segment))
+	f, err := l.disk.Reopen(segmentName(s.segment))
 	if err != nil {
 		return err
 	}
@@ -138,7 +140,7 @@ func (l *Log) resume(s *survey) error {
 
 // mend cuts off a torn line, and makes sure of a line that the head does not name yet: if its
 // sync had failed, the kernel would show it and never write it, unless it is written again.
-func (l *Log) mend(f file, s *survey) error {
+func (l *Log) mend(f disk.File, s *survey) error {
 	if s.Torn {
 		if err := f.Truncate(s.size); err != nil {
 			return fmt.Errorf("cut torn line: %w", err)
@@ -231,10 +233,10 @@ func (l *Log) write(line []byte) error {
 func (l *Log) startSegment(line []byte) error {
 	l.suspect = true // if this fails, the line may stay, so none of its number goes elsewhere
 	name := segmentName(l.segment + 1)
-	if err := l.disk.remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := l.disk.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := l.disk.create(name)
+	f, err := l.disk.Create(name)
 	if err != nil {
 		return err
 	}
@@ -243,11 +245,11 @@ func (l *Log) startSegment(line []byte) error {
 		err = f.Sync()
 	}
 	if err == nil {
-		err = l.disk.sync()
+		err = l.disk.Sync()
 	}
 	if err != nil {
 		f.Close()
-		l.disk.remove(name) // or the next try does
+		l.disk.Remove(name) // or the next try does
 		return err
 	}
 	if l.f != nil {

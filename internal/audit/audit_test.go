@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"kmagent/internal/disk"
 )
 
 func TestFirstContact(t *testing.T) {
@@ -217,7 +219,7 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	fill(t, l, 4, 2)
-	d := directory(dir + "/audit")
+	d := disk.Dir(dir + "/audit")
 	if rep := whole(t, d, 5); rep.Segments != 2 {
 		t.Errorf("%d segments, want 2: the old one is suspect", rep.Segments)
 	}
@@ -272,7 +274,7 @@ func TestEveryFailure(t *testing.T) {
 
 // holds checks that a log has what was acknowledged, in its order, and besides nothing but
 // entries that were refused, once each.
-func holds(t *testing.T, when string, r reader, acked []string, appended int) {
+func holds(t *testing.T, when string, r disk.Reader, acked []string, appended int) {
 	t.Helper()
 	rep, err := verify(r)
 	if err != nil || !rep.OK() {
@@ -371,7 +373,7 @@ func TestOpenFails(t *testing.T) {
 	}
 }
 
-func sumAt(t testing.TB, r reader, seq uint64) string {
+func sumAt(t testing.TB, r disk.Reader, seq uint64) string {
 	t.Helper()
 	sum := zeros
 	must(t, read(r, func(e Entry) error {
@@ -413,7 +415,7 @@ func TestSideBySide(t *testing.T) {
 	writers.Wait()
 	done.Store(true)
 	readers.Wait()
-	got := ops(t, directory(dir+"/audit"))
+	got := ops(t, disk.Dir(dir+"/audit"))
 	slices.Sort(got)
 	if len(slices.Compact(got)) != 100 {
 		t.Errorf("%d entries are there, want 100", len(got))

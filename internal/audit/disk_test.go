@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+
+	"kmagent/internal/disk"
 )
 
 // A memory is a disk that fails when it is told to, and can lose power. As on ext4, XFS, btrfs
@@ -45,15 +47,15 @@ func (m *memory) try(op string) error {
 	return m.fail(op)
 }
 
-func (m *memory) where(name string) string { return name }
+func (m *memory) Where(name string) string { return name }
 
-func (m *memory) list() ([]string, error) {
+func (m *memory) List() ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Collect(maps.Keys(m.names)), nil
 }
 
-func (m *memory) open(name string) (io.ReadCloser, error) {
+func (m *memory) Open(name string) (io.ReadCloser, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.names[name]
@@ -72,7 +74,7 @@ func (m *memory) change(op string, f func(map[string]*content)) error {
 	return nil
 }
 
-func (m *memory) create(name string) (file, error) {
+func (m *memory) Create(name string) (disk.File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.names[name] != nil {
@@ -85,7 +87,7 @@ func (m *memory) create(name string) (file, error) {
 	return &handle{m, c}, nil
 }
 
-func (m *memory) reopen(name string) (file, error) {
+func (m *memory) Reopen(name string) (disk.File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.names[name] == nil {
@@ -94,13 +96,13 @@ func (m *memory) reopen(name string) (file, error) {
 	return &handle{m, m.names[name]}, m.try("reopen")
 }
 
-func (m *memory) rename(old, name string) error {
+func (m *memory) Rename(old, name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.change("rename", func(names map[string]*content) { names[name] = names[old]; delete(names, old) })
 }
 
-func (m *memory) remove(name string) error {
+func (m *memory) Remove(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.names[name] == nil {
@@ -109,7 +111,7 @@ func (m *memory) remove(name string) error {
 	return m.change("remove", func(names map[string]*content) { delete(names, name) })
 }
 
-func (m *memory) sync() error {
+func (m *memory) Sync() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.try("sync directory"); err != nil {

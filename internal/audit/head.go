@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+
+	"kmagent/internal/disk"
 )
 
 const (
@@ -27,15 +29,15 @@ func (m mark) text() []byte {
 var errNoHead = errors.New("it does not name an entry")
 
 // readHead returns what the head names. It has one spelling and no other.
-func readHead(r reader) (mark, error) {
-	f, err := r.open(headName)
+func readHead(r disk.Reader) (mark, error) {
+	f, err := r.Open(headName)
 	if err != nil {
 		return mark{}, err
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxText))
 	if err != nil {
-		return mark{}, fmt.Errorf("read %s: %w", r.where(headName), err)
+		return mark{}, fmt.Errorf("read %s: %w", r.Where(headName), err)
 	}
 	var m mark
 	if json.Unmarshal(text, &m) != nil || !bytes.Equal(text, m.text()) || m.Seq == 0 && m.Sum != zeros {
@@ -46,11 +48,11 @@ func readHead(r reader) (mark, error) {
 
 // writeHead makes the head name m. A crash leaves the old head or the new one, whole. It is
 // not waited for that the rename is durable: see the package comment.
-func writeHead(d disk, m mark) error {
-	if err := d.remove(newHead); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func writeHead(d disk.Writer, m mark) error {
+	if err := d.Remove(newHead); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := d.create(newHead)
+	f, err := d.Create(newHead)
 	if err != nil {
 		return err
 	}
@@ -59,10 +61,10 @@ func writeHead(d disk, m mark) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = d.rename(newHead, headName)
+		err = d.Rename(newHead, headName)
 	}
 	if err != nil {
-		d.remove(newHead) // it takes room that may be short; what matters is err
+		d.Remove(newHead) // it takes room that may be short; what matters is err
 	}
 	return err
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"kmagent/internal/disk"
 )
 
 var epoch = time.Date(2026, 11, 22, 12, 0, 0, 123456789, time.UTC)
@@ -59,7 +61,7 @@ func filled(t testing.TB) *memory {
 }
 
 // ops lists the operations that a log has, in its order.
-func ops(t testing.TB, r reader) []string {
+func ops(t testing.TB, r disk.Reader) []string {
 	t.Helper()
 	var out []string
 	must(t, read(r, func(e Entry) error {
@@ -69,7 +71,7 @@ func ops(t testing.TB, r reader) []string {
 	return out
 }
 
-func whole(t testing.TB, r reader, entries int) Report {
+func whole(t testing.TB, r disk.Reader, entries int) Report {
 	t.Helper()
 	rep, err := verify(r)
 	if err != nil || !rep.OK() || rep.Entries != uint64(entries) {

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"kmagent/internal/disk"
 )
 
 // A Report is what [Verify] found.
@@ -46,10 +48,10 @@ const remedy = "stop kmagent and keep a copy of the directory; then put the file
 // does not grow with it. An error is one of reading, and [fs.ErrNotExist] if there is no log
 // yet; damage is in the report.
 func Verify(dir string) (Report, error) {
-	return verify(directory(filepath.Join(dir, subdir)))
+	return verify(disk.Dir(filepath.Join(dir, subdir)))
 }
 
-func verify(r reader) (Report, error) {
+func verify(r disk.Reader) (Report, error) {
 	s, err := scan(r, nil)
 	return s.Report, err
 }
@@ -58,10 +60,10 @@ func verify(r reader) (Report, error) {
 // ends at the first damage with that as its error, or with the error of f. [fs.ErrNotExist]
 // says that there is no log yet.
 func Read(dir string, f func(Entry) error) error {
-	return read(directory(filepath.Join(dir, subdir)), f)
+	return read(disk.Dir(filepath.Join(dir, subdir)), f)
 }
 
-func read(r reader, f func(Entry) error) error {
+func read(r disk.Reader, f func(Entry) error) error {
 	s, err := scan(r, f)
 	if err == nil && s.Damage != nil {
 		return s.Damage
@@ -72,7 +74,7 @@ func read(r reader, f func(Entry) error) error {
 // A survey is a walk along the chain, and then what it found.
 type survey struct {
 	Report
-	disk  reader
+	disk  disk.Reader
 	visit func(Entry) error
 	buf   *bufio.Reader
 
@@ -92,7 +94,7 @@ type survey struct {
 
 // scan walks along a log and hands each entry to visit, if there is one. It returns an error
 // where it could not read; damage is in the report.
-func scan(r reader, visit func(Entry) error) (*survey, error) {
+func scan(r disk.Reader, visit func(Entry) error) (*survey, error) {
 	s := &survey{disk: r, visit: visit, buf: bufio.NewReaderSize(nil, maxLine), last: mark{Sum: zeros}}
 	err := s.look()
 	for i, n := range s.numbers {
@@ -100,7 +102,7 @@ func scan(r reader, visit func(Entry) error) (*survey, error) {
 			break
 		}
 		if n != i+1 {
-			err = &Damage{s.disk.where(segmentName(i + 1)), 1, 0, "it is missing", remedy}
+			err = &Damage{s.disk.Where(segmentName(i + 1)), 1, 0, "it is missing", remedy}
 			break
 		}
 		err = s.walk(n, i == len(s.numbers)-1)
@@ -120,7 +122,7 @@ func scan(r reader, visit func(Entry) error) (*survey, error) {
 // the segments, whoever writes meanwhile.
 func (s *survey) look() error {
 	s.head, s.noHead = readHead(s.disk)
-	names, err := s.disk.list()
+	names, err := s.disk.List()
 	if err != nil {
 		return err
 	}
@@ -156,7 +158,7 @@ func (s *survey) look() error {
 // firstLine returns the first line of a segment, with its line feed, until buf is used
 // again. The error is io.EOF if it has none, and that of bufio if it is too long.
 func (s *survey) firstLine(n int) ([]byte, error) {
-	f, err := s.disk.open(segmentName(n))
+	f, err := s.disk.Open(segmentName(n))
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +179,7 @@ func (s *survey) walk(n int, newest bool) error {
 		}
 	}
 	s.segment, s.lines, s.size = n, 0, 0
-	f, err := s.disk.open(segmentName(n))
+	f, err := s.disk.Open(segmentName(n))
 	if errors.Is(err, fs.ErrNotExist) {
 		return s.damage("it is missing")
 	}
@@ -217,7 +219,7 @@ func (s *survey) walkLines(newest bool) error {
 		case errors.Is(err, bufio.ErrBufferFull):
 			return s.damage("the line is longer than any entry")
 		case err != nil:
-			return fmt.Errorf("read %s: %w", s.disk.where(segmentName(s.segment)), err)
+			return fmt.Errorf("read %s: %w", s.disk.Where(segmentName(s.segment)), err)
 		}
 		if err := s.take(line); err != nil {
 			return err
@@ -261,13 +263,13 @@ func (s *survey) take(line []byte) error {
 
 // damage is one of the line that comes next.
 func (s *survey) damage(what string) error {
-	return &Damage{s.disk.where(segmentName(s.segment)), s.lines + 1, s.size, what, remedy}
+	return &Damage{s.disk.Where(segmentName(s.segment)), s.lines + 1, s.size, what, remedy}
 }
 
 // compare holds the end of the chain against the head: the one of before the walk must be in
 // it, and the one of now must not be behind by more than a crash leaves.
 func (s *survey) compare() error {
-	wrong := func(what string) error { return &Damage{s.disk.where(headName), 1, 0, what, remedy} }
+	wrong := func(what string) error { return &Damage{s.disk.Where(headName), 1, 0, what, remedy} }
 	switch {
 	case errors.Is(s.noHead, fs.ErrNotExist):
 		return wrong("it is missing, and there are entries")

@@ -19,8 +19,8 @@ import (
 	"time"
 
 	"filippo.io/age"
-	"github.com/google/renameio/v2"
 
+	"kmagent/internal/disk"
 	"kmagent/internal/plan"
 	"kmagent/internal/secret"
 )
@@ -131,15 +131,29 @@ func (k *Keeper) write(at time.Time, sealed []byte, text string) (file string, e
 	if err != nil {
 		return "", fmt.Errorf("key backup: %w", err)
 	}
-	for _, f := range []struct {
-		name string
-		text []byte
-	}{{base + ".age", sealed}, {base + ".json", append(about, '\n')}} {
-		if err := renameio.WriteFile(f.name, f.text, 0o600, renameio.WithTempDir(k.Dir)); err != nil {
-			return "", fmt.Errorf("key backup: %w", err)
+	disk.Dir(filepath.Dir(filepath.Clean(k.Dir))).Sync() // where it is closed to us, we did not make the directory
+	d := disk.Dir(k.Dir)
+	if err := k.sweep(d); err != nil {
+		return "", fmt.Errorf("key backup: %w", err)
+	}
+	if err := disk.Write(d, filepath.Base(base)+".age", sealed); err != nil {
+		return "", fmt.Errorf("key backup: %w", err)
+	}
+	if err := disk.Write(d, filepath.Base(base)+".json", append(about, '\n')); err != nil {
+		return "", fmt.Errorf("key backup: %w", err)
+	}
+	return base + ".age", nil
+}
+
+// sweep removes what a crash left of a backup of this cluster that was being written.
+func (k *Keeper) sweep(d disk.Writer) error {
+	names, err := d.List()
+	for _, name := range names {
+		if strings.HasPrefix(name, "."+k.Cluster+"-key_backup-") {
+			err = errors.Join(err, d.Remove(name))
 		}
 	}
-	return base + ".age", syncDir(k.Dir)
+	return err
 }
 
 // free returns the name, without its end, of a backup that is not there yet: two may be made
@@ -158,18 +172,6 @@ func (k *Keeper) free(at time.Time) (string, error) {
 			return "", fmt.Errorf("key backup: %w", err)
 		}
 	}
-}
-
-// syncDir makes new names in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("key backup: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("key backup: %w", err)
-	}
-	return nil
 }
 
 func digest(b []byte) string {

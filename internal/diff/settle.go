@@ -3,6 +3,7 @@ package diff
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"kmagent/internal/plan"
@@ -48,6 +49,14 @@ func (d *decider) verdict(o *plan.Operation) (e plan.End, ok bool) {
 		}
 		return e, true
 	}
+	if o.Repeat == resource.Repeatable {
+		if _, busy := d.underWay(o); busy {
+			return plan.End{}, false
+		}
+		if o.Job == "" {
+			return d.evidence(o)
+		}
+	}
 	if j, known := d.jobOf(o); known {
 		switch {
 		case j.Failed():
@@ -83,11 +92,26 @@ func (d *decider) jobOf(o *plan.Operation) (found resource.Job, ok bool) {
 	return found, ok
 }
 
+// underWay returns the job by which the cluster does what an operation set out to do, be it for
+// that one or for one like it: what is sent meanwhile could be sent a second time.
+func (d *decider) underWay(o *plan.Operation) (resource.Job, bool) {
+	for _, j := range d.Have.Jobs {
+		its := o.Job == "" && j.Description == o.Request || o.Op == plan.Create && strings.HasPrefix(j.Description, o.After())
+		if its && !j.Succeeded() && !j.Failed() && j.Start.After(o.At.Add(-clockSkew)) {
+			return j, true
+		}
+	}
+	return resource.Job{}, false
+}
+
 // near says whether a job that the cluster's clock saw begin at start may be the one of an
 // operation that ours saw set out at begun. Clocks differ.
 func near(start, begun time.Time) bool {
-	return !start.IsZero() && start.Sub(begun).Abs() < 2*time.Minute
+	return !start.IsZero() && start.Sub(begun).Abs() < clockSkew
 }
+
+// clockSkew is how far the cluster's clock may be from ours.
+const clockSkew = 2 * time.Minute
 
 // evidence says what became of an operation by what the object is like.
 func (d *decider) evidence(o *plan.Operation) (e plan.End, ok bool) {
@@ -184,6 +208,9 @@ func (d *decider) holdUnsettled() {
 func (d *decider) openReason(o *plan.Operation) string {
 	what := fmt.Sprintf("operation %s (%s of %s, %s)", o.Name(), o.Title(), o.Addr, o.At.UTC().Format(time.RFC3339))
 	j, known := d.jobOf(o)
+	if running, ok := d.underWay(o); ok {
+		j, known = running, true
+	}
 	resolve := fmt.Sprintf("; look at the cluster, then: kmagent operations resolve %s --outcome succeeded|failed", o.Name())
 	switch {
 	case known && d.Now.Sub(o.At) < jobLimit:

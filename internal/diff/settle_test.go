@@ -33,6 +33,22 @@ func TestSettle(t *testing.T) {
 			c.Jobs = []resource.Job{{UUID: "j2", Description: "POST /api/x", State: state, Start: now.Add(start)}}
 		}
 	}
+	byWorks := func(states ...string) func(*resource.Cluster) {
+		return func(c *resource.Cluster) {
+			var works []resource.Job
+			for _, state := range states {
+				byWork(state, 0)(c)
+				works = append(works, c.Jobs...)
+			}
+			c.Jobs = works
+		}
+	}
+	create := plan.Operation{Op: plan.Create, Addr: vault, Request: "POST /api/x"}
+	follows := func(c *resource.Cluster) {
+		c.Objects[vault] = resource.NewObject(resource.Azure, vault)
+		c.Jobs = []resource.Job{{UUID: "j1", State: "success"}, {UUID: "j3", Description: "PATCH /api/x/x-1", State: "running", Start: now.Add(-time.Minute)}}
+	}
+	patch := plan.Operation{Op: plan.Update, Addr: vault, Request: "POST /api/x"}
 	has := func(a resource.Addr, k *resource.Kind, field string, v resource.Value) func(*resource.Cluster) {
 		return func(c *resource.Cluster) {
 			o := resource.NewObject(k, a)
@@ -67,6 +83,14 @@ func TestSettle(t *testing.T) {
 		{"a job found by what it does", at(rekey, time.Minute), byWork("success", -59*time.Second), "applied", "the answer with its UUID was lost"},
 		{"a job of another day", at(rekey, time.Minute), byWork("success", -time.Hour), "", "it is not ours"},
 		{"a create whose job succeeded", at(withJob(plan.Operation{Op: plan.Create, Addr: vault}), time.Minute), job("success", ""), "failed", "success without the object is none"},
+		{"a create under way as a job", at(create, time.Second), byWork("running", -time.Second), "", "the answer with its UUID was lost: another POST would be a second one"},
+		{"a create under way, one like it done", at(create, time.Second), byWorks("success", "queued"), "", "that one may be another SVM's"},
+		{"a create whose job is done", at(create, time.Second), byWork("success", -time.Second), "failed", "what was read since shows no object"},
+		{"a create, the job of another day", at(create, time.Second), byWork("running", -time.Hour), "failed", "it is not ours"},
+		{"a create under way with what follows it", at(create, 10*time.Minute), follows, "", "the fields that a POST does not take are on their way"},
+		{"the same, its own job known", at(withJob(create), 10*time.Minute), follows, "", "that was the one of the POST"},
+		{"a PATCH under way as a job", at(patch, time.Second), byWork("running", -time.Second), "", "it would be sent a second time beside it"},
+		{"a PATCH whose job is done", at(patch, time.Second), byWork("success", -time.Second), "failed", "the job may be of the PATCH before, and the plan compares"},
 		{"a passphrase", at(passphrase, 1000*time.Hour), has(okm, resource.Onboard, "", resource.Value{}), "", "nothing shows it, however long ago"},
 		{"a switch that is seen", at(enable, time.Minute), has(vault, resource.Azure, "enabled", resource.Bool(true)), "applied", "it is in use"},
 		{"a switch that is not seen", at(enable, 1000*time.Hour), has(vault, resource.Azure, "enabled", resource.Bool(false)), "", "a human has to look"},

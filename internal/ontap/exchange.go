@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"kmagent/internal/crashpoint"
 )
 
 // Limits of one answer. The records of 10,000 key managers, each with two servers, have 7 MB.
@@ -155,12 +157,15 @@ func (c *Client) exchange(ctx context.Context, r request, cred credential, kept 
 			seen.Reason = e.Reason
 		}
 		c.cfg.Observe(seen)
+		boundary("after", r)
 	}()
+	boundary("before", r)
 
 	sent := c.network == nil // what a simulation does with a request is not known
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+		GotConn:      func(httptrace.GotConnInfo) { connected.Store(true) },
+		WroteRequest: func(httptrace.WroteRequestInfo) { boundary("written", r) },
 	})
 	req, err := c.httpRequest(ctx, r, cred)
 	if err != nil {
@@ -175,6 +180,14 @@ func (c *Client) exchange(ctx context.Context, r request, cred credential, kept 
 	rep.status, rep.header = resp.StatusCode, resp.Header
 	rep.body, size, err = readBody(resp.Body, kept)
 	return rep, check(r, rep, err)
+}
+
+// boundary is where the agent may be killed for a test. What is only read changes nothing, so
+// one place is enough for it.
+func boundary(when string, r request) {
+	if r.method != http.MethodGet || when == "before" {
+		crashpoint.Pass(when, r.method, r.path)
+	}
 }
 
 func transportError(r request, err error, sent bool) error {

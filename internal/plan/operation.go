@@ -3,6 +3,7 @@ package plan
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"kmagent/internal/resource"
@@ -53,6 +54,12 @@ func (o *Operation) Title() string {
 		return o.Action
 	}
 	return o.Op.String()
+}
+
+// After begins the description of the job of any further request of a Create.
+func (o *Operation) After() string {
+	_, path, _ := strings.Cut(o.Request, " ")
+	return "PATCH " + path + "/"
 }
 
 // An End is what came of an operation.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"kmagent/internal/disk"
 	"kmagent/internal/plan"
 )
 
@@ -41,7 +42,7 @@ func ReadBaseline(dir string) (plan.Baseline, error) {
 func (s *Store) Baseline(b plan.Baseline) error {
 	body, err := json.Marshal(b)
 	if err == nil {
-		err = writeFile(filepath.Join(s.dir, baselineFile), fmt.Appendf(nil, "%s %s\n", checksum(body), body))
+		err = disk.Write(disk.Dir(s.dir), baselineFile, fmt.Appendf(nil, "%s %s\n", checksum(body), body))
 	}
 	if err != nil {
 		return fmt.Errorf("write baseline: %w", err)

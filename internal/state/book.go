@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
+	"kmagent/internal/disk"
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
 )
@@ -22,12 +22,15 @@ const compactAfter = 4096
 const maxJournal = 256 << 20
 
 // A Book is the journal of one cluster, open for writing, and the ledger that it adds up
-// to. It belongs to one goroutine. Once a write failed, every later one fails too: what is
-// on disk is then unknown, and a restart reads it.
+// to. It belongs to one goroutine. Once a write failed, every later one fails too, since
+// nobody knows what is on disk then, until [Book.Renew] has made another file.
 type Book struct {
 	cluster string
-	path    string
-	f       *os.File
+	dir     disk.Writer
+	name    string // of its file in dir
+	f       disk.File
+	size    int64  // of the whole records in f
+	doubt   []byte // the last of them, while it may be in the kernel's memory alone
 	led     plan.Ledger
 	seq     uint64
 	begun   uint64 // number of the newest begin
@@ -43,8 +46,14 @@ func (s *Store) Book(cluster string) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Book{cluster: cluster, path: journal(s.dir, cluster)}
-	err = b.open()
+	return bookIn(disk.Dir(journals(s.dir)), cluster, sent)
+}
+
+// bookIn opens a journal in a directory; sent is the highest number of an operation that is
+// known to have been sent.
+func bookIn(d disk.Writer, cluster string, sent uint64) (*Book, error) {
+	b := &Book{cluster: cluster, dir: d, name: cluster + suffix}
+	err := b.open()
 	if errors.Is(err, fs.ErrNotExist) {
 		b.seq = sent // a number that was given is not given again
 		err = b.compact()
@@ -53,7 +62,7 @@ func (s *Store) Book(cluster string) (*Book, error) {
 		err = errors.Join(fmt.Errorf("%w (it ends at %d, and operation %d was sent)", ErrRolledBack, b.seq, sent), b.Close())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", b.path, err)
+		return nil, fmt.Errorf("%s: %w", d.Where(b.name), err)
 	}
 	return b, nil
 }
@@ -67,14 +76,14 @@ func (s *Store) highWater(cluster string) (uint64, error) {
 
 // Clusters lists the clusters that a state directory has journals of, in order.
 func Clusters(dir string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(dir, "clusters"))
+	names, err := disk.Dir(journals(dir)).List()
 	if err != nil {
 		return nil, err
 	}
 	var out []string
-	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), suffix); ok {
-			out = append(out, name)
+	for _, name := range names {
+		if cluster, ok := strings.CutSuffix(name, suffix); ok {
+			out = append(out, cluster)
 		}
 	}
 	return out, nil
@@ -83,68 +92,53 @@ func Clusters(dir string) ([]string, error) {
 // suffix ends the name of a journal.
 const suffix = ".journal"
 
-func journal(dir, cluster string) string {
-	return filepath.Join(dir, "clusters", cluster+suffix)
-}
+// journals is where the journals of a state directory are.
+func journals(dir string) string { return filepath.Join(dir, "clusters") }
 
 // Read returns what is remembered of a cluster, beside whoever writes to it. A directory or
 // journal that is not there is an empty ledger.
 func Read(dir, cluster string) (plan.Ledger, error) {
-	path := journal(dir, cluster)
-	text, err := readAll(path)
+	led, err := read(disk.Dir(journals(dir)), cluster)
 	if errors.Is(err, fs.ErrNotExist) {
 		return plan.Ledger{}, nil
 	}
+	return led, err
+}
+
+func read(d disk.Reader, cluster string) (plan.Ledger, error) {
+	text, err := readAll(d, cluster+suffix)
 	if err != nil {
 		return plan.Ledger{}, err
 	}
-	led, _, _, err := replay(cluster, text)
+	r, err := replay(cluster, text)
 	if err != nil {
-		return plan.Ledger{}, fmt.Errorf("%s: %w", path, err)
+		return plan.Ledger{}, fmt.Errorf("%s: %w", d.Where(cluster+suffix), err)
 	}
-	return led, nil
-}
-
-func readAll(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxJournal {
-		return nil, fmt.Errorf("%w: %d bytes", ErrCorrupt, info.Size())
-	}
-	return os.ReadFile(path)
+	return r.led, nil
 }
 
 // open replays a journal that is there and makes it ready for the next record. A journal is
 // born by a rename, whole, so one without a whole record is damaged and not new.
 func (b *Book) open() error {
-	f, err := os.OpenFile(b.path, os.O_RDWR|os.O_APPEND|syscall.O_NOFOLLOW, 0)
+	text, err := readAll(b.dir, b.name)
 	if err != nil {
 		return fmt.Errorf("open journal: %w", err)
 	}
-	if err := b.load(f); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	b.f = f
-	return nil
-}
-
-func (b *Book) load(f *os.File) error {
-	text, err := readAll(b.path)
+	r, err := replay(b.cluster, text)
 	if err != nil {
 		return err
 	}
-	led, last, whole, err := replay(b.cluster, text)
+	f, err := b.dir.Reopen(b.name)
 	if err != nil {
-		return err
+		return fmt.Errorf("open journal: %w", err)
 	}
-	if whole < len(text) {
-		if err := f.Truncate(int64(whole)); err != nil {
-			return fmt.Errorf("cut torn record: %w", err)
+	if r.whole < len(text) {
+		if err := f.Truncate(int64(r.whole)); err != nil {
+			return errors.Join(fmt.Errorf("cut torn record: %w", err), f.Close())
 		}
 	}
-	b.led, b.seq = led, last.Seq
+	b.f, b.led, b.seq, b.records = f, r.led, r.seq, r.records
+	b.size, b.doubt = int64(r.whole), r.last
 	return nil
 }
 
@@ -218,6 +212,17 @@ func (b *Book) End(id string, e plan.End) error {
 	return b.write(record{At: e.At, End: &end{id, e.Outcome.String(), e.Secrets, e.Code, e.Why, e.Job, e.Backup}})
 }
 
+// Renew makes a book that failed take records again. All that is remembered, which is what
+// was acknowledged and nothing else, is written into a new file: the kernel may have dropped
+// what it held of the old one, and a second sync would not tell. It does nothing to a book
+// that has not failed; one that cannot be renewed stays as it is.
+func (b *Book) Renew() error {
+	if b.failed == nil {
+		return nil
+	}
+	return b.compact()
+}
+
 // Close closes the journal.
 func (b *Book) Close() error { return b.f.Close() }
 
@@ -228,10 +233,7 @@ func (b *Book) write(r record) error {
 	r.Seq, r.At = b.seq+1, r.At.Round(0).UTC()
 	line, err := r.line()
 	if err == nil {
-		_, err = b.f.Write(line)
-	}
-	if err == nil {
-		err = b.f.Sync()
+		err = b.append(line)
 	}
 	if err != nil {
 		b.failed = fmt.Errorf("write journal: %w", err)
@@ -249,17 +251,34 @@ func (b *Book) write(r record) error {
 	return nil
 }
 
+// append adds a line. The last one that was found when the journal was opened is written once
+// more along with it, and its name made sure of: if a sync failed before, or another process
+// was killed before it, they can be read and are not on disk, and never would be.
+func (b *Book) append(line []byte) error {
+	text := slices.Concat(b.doubt, line)
+	if _, err := b.f.WriteAt(text, b.size-int64(len(b.doubt))); err != nil {
+		return err
+	}
+	err := b.f.Sync()
+	if err == nil && b.doubt != nil {
+		err = b.dir.Sync()
+	}
+	if err != nil {
+		return err
+	}
+	b.size += int64(len(line))
+	b.doubt = nil
+	return nil
+}
+
 // compact writes the journal anew as one record, beside the old one, and puts it in its
 // place. A crash leaves the one or the other.
 func (b *Book) compact() error {
 	r := record{Seq: b.seq + 1, At: time.Now().UTC(), Start: startOf(b.led)}
 	line, err := r.line()
+	var f disk.File
 	if err == nil {
-		err = writeFile(b.path, line)
-	}
-	var f *os.File
-	if err == nil {
-		f, err = os.OpenFile(b.path, os.O_RDWR|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
+		f, err = disk.Replace(b.dir, b.name, line)
 	}
 	if err != nil {
 		b.failed = fmt.Errorf("compact journal: %w", err)
@@ -268,7 +287,8 @@ func (b *Book) compact() error {
 	if b.f != nil {
 		b.f.Close() // what it would complain about has been replaced
 	}
-	b.f, b.seq, b.records = f, r.Seq, 1
+	b.f, b.size, b.doubt, b.failed = f, int64(len(line)), nil, nil
+	b.seq, b.records = r.Seq, 1
 	if b.led.Objects == nil {
 		b.led.Objects = map[resource.Addr]plan.Remembered{}
 	}

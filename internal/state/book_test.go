@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"kmagent/internal/disk"
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
 )
@@ -27,10 +28,10 @@ func TestFirstContact(t *testing.T) {
 		t.Errorf("a new journal holds something (-want +got)\n%s", d)
 	}
 	must(t, b.Adopt(nil, epoch))
-	before, err := os.ReadFile(b.path)
+	before, err := os.ReadFile(b.dir.Where(b.name))
 	must(t, err)
 	must(t, b.Adopt(nil, epoch))
-	after, err := os.ReadFile(b.path)
+	after, err := os.ReadFile(b.dir.Where(b.name))
 	must(t, err)
 	if !bytes.Equal(before, after) {
 		t.Error("adopting nothing wrote something")
@@ -110,7 +111,7 @@ func TestFailedWriteIsFinal(t *testing.T) {
 	b := openBook(t, openStore(t, dir))
 	must(t, b.Pin("uuid-1", epoch))
 	before := b.Ledger()
-	disk := b.f
+	whole := b.f
 	b.f = full
 	op := plan.Operation{Op: plan.Create, Addr: server("ks1:5696"), At: epoch}
 	writes := []struct {
@@ -130,7 +131,7 @@ func TestFailedWriteIsFinal(t *testing.T) {
 			t.Errorf("%s: error %v", w.name, err)
 		}
 		if i == 0 {
-			b.f = disk // there is room again, and yet
+			b.f = whole // there is room again, and yet
 		}
 	}
 	if d := diffLedgers(before, b.Ledger()); d != "" {
@@ -142,11 +143,11 @@ func TestFailedCompactionIsFinal(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "state")
 	b := openBook(t, openStore(t, dir))
 	b.records = compactAfter
-	b.path = filepath.Join(dir, "gone", "c1.journal")
+	b.dir = disk.Dir(filepath.Join(dir, "gone"))
 	if err := b.Pin("uuid-1", epoch); !errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("error %v, want that the directory is gone", err)
 	}
-	b.path = journal(dir, "c1")
+	b.dir = disk.Dir(journals(dir))
 	if err := b.Pin("uuid-2", epoch); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a later write: error %v, want the first one again", err)
 	}
@@ -164,7 +165,7 @@ func TestCompaction(t *testing.T) {
 	must(t, err)
 	b.records = compactAfter - 1
 	must(t, b.Pin("uuid-1", epoch))
-	onDisk, err := os.ReadFile(b.path)
+	onDisk, err := os.ReadFile(b.dir.Where(b.name))
 	must(t, err)
 	if n := bytes.Count(onDisk, []byte("\n")); n != 1 {
 		t.Errorf("%d records are left, want one", n)

@@ -3,21 +3,28 @@ package state
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
+	"kmagent/internal/disk"
 )
 
-// writeFile replaces a file so that after a crash either the old or the new content is
-// there, whole. What a crash leaves besides is for [sweep].
-func writeFile(path string, b []byte) error {
-	dir := filepath.Dir(path)
-	if err := renameio.WriteFile(path, b, 0o600, renameio.WithTempDir(dir)); err != nil {
-		return err
+// readAll returns what a file holds, up to [maxJournal].
+func readAll(d disk.Reader, name string) ([]byte, error) {
+	f, err := d.Open(name)
+	if err != nil {
+		return nil, err
 	}
-	return syncDir(dir)
+	text, err := io.ReadAll(io.LimitReader(f, maxJournal+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if len(text) > maxJournal {
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrCorrupt, maxJournal)
+	}
+	return text, nil
 }
 
 // sweep removes from dir what a crash left of files that were being written: the hidden
@@ -37,13 +44,4 @@ func sweep(dir string) error {
 		}
 	}
 	return nil
-}
-
-// syncDir makes a new name in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

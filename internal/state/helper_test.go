@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -57,6 +58,9 @@ func openBook(t testing.TB, s *Store) *Book {
 	t.Cleanup(func() { b.Close() })
 	return b
 }
+
+// journal is the path of a cluster's journal.
+func journal(dir, cluster string) string { return filepath.Join(journals(dir), cluster+suffix) }
 
 func must(t testing.TB, err error) {
 	t.Helper()

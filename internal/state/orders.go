@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"kmagent/internal/disk"
 	"kmagent/internal/plan"
 )
 
@@ -53,7 +54,7 @@ type ack struct {
 // ReadOrders returns the orders that stand in a state directory; none if there is no such
 // directory.
 func ReadOrders(dir string) (plan.Standing, error) {
-	text, err := readAll(filepath.Join(dir, ordersFile))
+	text, err := readAll(disk.Dir(dir), ordersFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return plan.Standing{}, nil
 	}
@@ -132,44 +133,54 @@ func (o Orders) write(make func(id string) order) (id string, err error) {
 		return "", err
 	}
 	defer unlock()
-	path := filepath.Join(o.Dir, ordersFile)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return "", fmt.Errorf("open orders: %w", err)
+	return giveOrder(disk.Dir(o.Dir), make)
+}
+
+func giveOrder(d disk.Writer, make func(id string) order) (id string, err error) {
+	open := d.Reopen
+	text, err := readAll(d, ordersFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		open, err = d.Create, nil
 	}
-	defer f.Close()
-	text, err := readAll(path)
 	if err != nil {
 		return "", fmt.Errorf("read orders: %w", err)
 	}
 	all, whole, err := parseOrders(text)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
+		return "", fmt.Errorf("%s: %w", d.Where(ordersFile), err)
 	}
-	if whole < len(text) {
-		if err := f.Truncate(int64(whole)); err != nil {
-			return "", fmt.Errorf("cut torn order: %w", err)
-		}
+	f, err := open(ordersFile)
+	if err != nil {
+		return "", fmt.Errorf("open orders: %w", err)
 	}
+	defer f.Close()
 	seq := uint64(len(all)) + 1
 	id = "o" + strconv.FormatUint(seq, 10)
 	r := make(id)
 	r.Seq = seq
-	return id, appendOrder(f, o.Dir, r)
+	if err := appendOrder(d, f, text[:whole], r); err != nil {
+		f.Truncate(int64(whole)) // nobody is to obey what its giver was told has failed
+		return "", fmt.Errorf("write order: %w", err)
+	}
+	return id, nil
 }
 
-func appendOrder(f *os.File, dir string, r order) error {
+// appendOrder adds an order to a journal that has text. The last one that is there goes along
+// once more, as in a [Book].
+func appendOrder(d disk.Writer, f disk.File, text []byte, r order) error {
 	body, err := json.Marshal(r)
 	if err != nil {
-		return fmt.Errorf("write order: %w", err)
+		return err
 	}
-	if _, err := f.Write(fmt.Appendf(nil, "%s %s\n", checksum(body), body)); err != nil {
-		return fmt.Errorf("write order: %w", err)
+	doubt := bytes.LastIndexByte(bytes.TrimSuffix(text, []byte("\n")), '\n') + 1
+	line := fmt.Appendf(slices.Clip(text[doubt:]), "%s %s\n", checksum(body), body)
+	if err := f.Truncate(int64(len(text))); err != nil { // what a crash cut short
+		return err
 	}
-	if err := errors.Join(f.Sync(), syncDir(dir)); err != nil {
-		return fmt.Errorf("write order: %w", err)
+	if _, err := f.WriteAt(line, int64(doubt)); err != nil {
+		return err
 	}
-	return nil
+	return errors.Join(f.Sync(), d.Sync())
 }
 
 // ordersPatience is how long a writer waits for another one, which takes milliseconds.

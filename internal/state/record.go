@@ -155,34 +155,45 @@ func (r record) line() ([]byte, error) {
 
 func checksum(b []byte) string { return fmt.Sprintf("%08x", crc32.Checksum(b, castagnoli)) }
 
-// replay folds a journal into a ledger. It returns how many bytes of it are whole records:
-// fewer than all when a crash cut the last one short. Any other damage is [ErrCorrupt], and
-// so is a journal without one whole record: the first is never written by itself.
-func replay(cluster string, text []byte) (led plan.Ledger, last record, whole int, err error) {
-	for whole < len(text) {
-		end := bytes.IndexByte(text[whole:], '\n')
+// A replayed is a journal folded into a ledger.
+type replayed struct {
+	led     plan.Ledger
+	seq     uint64 // number of the last record
+	records int
+	last    []byte // the last whole record, with its line feed
+	whole   int    // bytes of whole records: fewer than all when a crash cut the last one short
+}
+
+// replay folds a journal into a ledger. All damage but a torn end is [ErrCorrupt], and so is
+// a journal without one whole record: the first is never written by itself.
+func replay(cluster string, text []byte) (out replayed, err error) {
+	for out.whole < len(text) {
+		end := bytes.IndexByte(text[out.whole:], '\n')
 		if end < 0 {
 			break
 		}
-		r, err := parseLine(text[whole : whole+end])
+		line := text[out.whole : out.whole+end]
+		r, err := parseLine(line)
 		if err != nil {
-			return led, last, whole, fmt.Errorf("%w at byte %d: %w", ErrCorrupt, whole, err)
+			return out, fmt.Errorf("%w at byte %d: %w", ErrCorrupt, out.whole, err)
 		}
 		switch {
-		case last.Seq == 0 && r.Start == nil:
-			return led, last, whole, fmt.Errorf("%w: it does not begin at its start", ErrCorrupt)
-		case last.Seq != 0 && r.Seq != last.Seq+1:
-			return led, last, whole, fmt.Errorf("%w: record %d follows record %d", ErrCorrupt, r.Seq, last.Seq)
+		case out.seq == 0 && r.Start == nil:
+			return out, fmt.Errorf("%w: it does not begin at its start", ErrCorrupt)
+		case out.seq != 0 && r.Seq != out.seq+1:
+			return out, fmt.Errorf("%w: record %d follows record %d", ErrCorrupt, r.Seq, out.seq)
 		case r.Start != nil && r.Start.Schema > Schema:
-			return led, last, whole, fmt.Errorf("%w (schema %d; this one knows %d)", ErrNewer, r.Start.Schema, Schema)
+			return out, fmt.Errorf("%w (schema %d; this one knows %d)", ErrNewer, r.Start.Schema, Schema)
 		}
-		note(cluster, &led, r)
-		last, whole = r, whole+end+1
+		note(cluster, &out.led, r)
+		out.seq, out.last = r.Seq, text[out.whole:out.whole+end+1]
+		out.records++
+		out.whole += end + 1
 	}
-	if whole == 0 {
-		return led, last, whole, fmt.Errorf("%w: it has no whole record", ErrCorrupt)
+	if out.whole == 0 {
+		return out, fmt.Errorf("%w: it has no whole record", ErrCorrupt)
 	}
-	return led, last, whole, nil
+	return out, nil
 }
 
 // checked is what stands behind the checksum of a line, which must be that of it.

@@ -70,15 +70,15 @@ func TestReplay(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			journal := text(t, tt.records...)
-			led, last, whole, err := replay("c1", journal)
+			got, err := replay("c1", journal)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if last.Seq != uint64(len(tt.records)) || whole != len(journal) {
-				t.Errorf("last record %d, %d bytes; want %d, %d", last.Seq, whole, len(tt.records), len(journal))
+			if got.seq != uint64(len(tt.records)) || got.records != len(tt.records) || got.whole != len(journal) {
+				t.Errorf("record %d, %d of them, %d bytes; want %d, %d", got.seq, got.records, got.whole, len(tt.records), len(journal))
 			}
-			want := plan.Ledger{Open: led.Open, Objects: map[resource.Addr]plan.Remembered{server("ks1:5696"): tt.want}}
-			if d := diffLedgers(want, led); d != "" {
+			want := plan.Ledger{Open: got.led.Open, Objects: map[resource.Addr]plan.Remembered{server("ks1:5696"): tt.want}}
+			if d := diffLedgers(want, got.led); d != "" {
 				t.Errorf("%s (-want +got)\n%s", tt.why, d)
 			}
 		})
@@ -118,7 +118,7 @@ func TestReplayRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, _, _, err := replay("c1", tt.text)
+			_, err := replay("c1", tt.text)
 			if !errors.Is(err, tt.is) || err.Error() != tt.want {
 				t.Errorf("error %v, want %s: %s", err, tt.want, tt.why)
 			}
@@ -133,16 +133,16 @@ func TestReplayRefuses(t *testing.T) {
 func TestTornTail(t *testing.T) {
 	journal := story(t)
 	last := bytes.LastIndexByte(journal[:len(journal)-1], '\n') + 1
-	want, _, _, err := replay("c1", journal[:last])
+	want, err := replay("c1", journal[:last])
 	if err != nil {
 		t.Fatal(err)
 	}
 	for cut := last; cut < len(journal); cut++ {
-		got, _, whole, err := replay("c1", journal[:cut])
-		if err != nil || whole != last {
-			t.Fatalf("cut at byte %d: %d bytes are whole, error %v; want %d", cut, whole, err, last)
+		got, err := replay("c1", journal[:cut])
+		if err != nil || got.whole != last {
+			t.Fatalf("cut at byte %d: %d bytes are whole, error %v; want %d", cut, got.whole, err, last)
 		}
-		if d := diffLedgers(want, got); d != "" {
+		if d := diffLedgers(want.led, got.led); d != "" {
 			t.Fatalf("cut at byte %d (-want +got)\n%s", cut, d)
 		}
 	}
@@ -155,7 +155,7 @@ func TestFlippedBytes(t *testing.T) {
 		for _, bit := range []byte{0x01, 0x20, 0x80} { // another digit, the other case, no ASCII
 			broken := bytes.Clone(journal)
 			broken[i] ^= bit
-			if _, _, _, err := replay("c1", broken); !errors.Is(err, ErrCorrupt) {
+			if _, err := replay("c1", broken); !errors.Is(err, ErrCorrupt) {
 				t.Fatalf("bit %#x of byte %d flipped: error %v, want ErrCorrupt", bit, i, err)
 			}
 		}
@@ -176,24 +176,25 @@ func FuzzReplay(f *testing.F) {
 		if mend {
 			journal = mended(journal)
 		}
-		led, last, whole, err := replay("c1", journal)
+		got, err := replay("c1", journal)
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewer) {
 				t.Fatalf("error %v is neither ErrCorrupt nor ErrNewer", err)
 			}
 			return
 		}
-		if whole == 0 || last.Seq == 0 && last.Start == nil {
+		whole := got.whole
+		if whole == 0 || got.records == 0 {
 			t.Fatal("a journal without a record was taken for a new one")
 		}
 		if journal[whole-1] != '\n' || bytes.IndexByte(journal[whole:], '\n') >= 0 {
 			t.Fatalf("%d of %d bytes are not the whole lines", whole, len(journal))
 		}
-		again, _, _, err := replay("c1", journal[:whole])
+		again, err := replay("c1", journal[:whole])
 		if err != nil {
 			t.Fatalf("what was recovered cannot be read again: %v", err)
 		}
-		if d := diffLedgers(led, again); d != "" {
+		if d := diffLedgers(got.led, again.led); d != "" {
 			t.Fatalf("what was recovered reads otherwise (-first +again)\n%s", d)
 		}
 	})

@@ -3,10 +3,9 @@ package state
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
+	"kmagent/internal/disk"
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
 )
@@ -27,8 +26,9 @@ var ErrSound = errors.New("the journal is whole")
 // on a guess, and with nothing else. Secrets are then taken to be those of the file, as on
 // first contact. A journal of a newer kmagent is left where it is.
 func (s *Store) Recover(cluster string, at time.Time) (Recovered, error) {
-	path := journal(s.dir, cluster)
-	text, err := readAll(path)
+	d := disk.Dir(journals(s.dir))
+	name := cluster + suffix
+	text, err := readAll(d, name)
 	if err != nil {
 		return Recovered{}, fmt.Errorf("read journal: %w", err)
 	}
@@ -36,24 +36,24 @@ func (s *Store) Recover(cluster string, at time.Time) (Recovered, error) {
 	if err != nil {
 		return Recovered{}, err
 	}
-	led, last, _, cause := replay(cluster, text)
+	r, cause := replay(cluster, text)
 	switch {
 	case errors.Is(cause, ErrNewer):
-		return Recovered{}, fmt.Errorf("%s: %w; use that kmagent", path, cause)
-	case cause == nil && last.Seq < sent:
+		return Recovered{}, fmt.Errorf("%s: %w; use that kmagent", d.Where(name), cause)
+	case cause == nil && r.seq < sent:
 		cause = ErrRolledBack
 	case cause == nil:
 		return Recovered{}, ErrSound
 	}
-	moved := path + ".broken-" + at.UTC().Format("20060102T150405Z")
-	if err := errors.Join(os.Rename(path, moved), syncDir(filepath.Dir(path))); err != nil {
+	moved := name + ".broken-" + at.UTC().Format("20060102T150405Z")
+	if err := errors.Join(d.Rename(name, moved), d.Sync()); err != nil {
 		return Recovered{}, fmt.Errorf("move journal aside: %w", err)
 	}
-	b := &Book{cluster: cluster, path: path, seq: max(last.Seq, sent), led: salvaged(led)}
+	b := &Book{cluster: cluster, dir: d, name: name, seq: max(r.seq, sent), led: salvaged(r.led)}
 	if err := b.compact(); err != nil {
 		return Recovered{}, err
 	}
-	return Recovered{Moved: moved, Cause: cause, UUID: led.UUID, Open: len(b.led.Open)}, b.Close()
+	return Recovered{Moved: d.Where(moved), Cause: cause, UUID: r.led.UUID, Open: len(b.led.Open)}, b.Close()
 }
 
 // salvaged is what is believed of a ledger whose end is not known.

@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"time"
 
+	"kmagent/internal/disk"
 	"kmagent/internal/secret"
 )
 
@@ -54,13 +55,19 @@ func Open(dir string) (*Store, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
-	clusters := filepath.Join(dir, "clusters")
+	clusters := journals(dir)
 	if err := makeDir(clusters); err != nil {
 		return nil, err
 	}
 	lock, err := takeLock(dir)
 	if err != nil {
 		return nil, err
+	}
+	// Whoever made the directories may have been killed before this. Where the outer one is may
+	// be closed to us: then it was there before us.
+	disk.Dir(filepath.Dir(filepath.Clean(dir))).Sync()
+	if err := disk.Dir(dir).Sync(); err != nil {
+		return nil, errors.Join(fmt.Errorf("sync state directory: %w", err), lock.Close())
 	}
 	key, err := loadKey(dir)
 	if err = errors.Join(err, sweep(dir), sweep(clusters)); err != nil {
@@ -160,7 +167,7 @@ func loadKey(dir string) (secret.Key, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		b = randomKey()
-		err = writeFile(path, b)
+		err = disk.Write(disk.Dir(dir), "key", b)
 	}
 	if err != nil {
 		return secret.Key{}, fmt.Errorf("digest key: %w", err)
