@@ -2,8 +2,12 @@ package ontap
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -50,13 +54,47 @@ func spaced(body []byte) []byte {
 
 // mask takes secrets out of what the cluster said: several of ONTAP's messages repeat the
 // value they complain of (ONTAP REST reference, codes 262185 and 262247).
+//
+// A cluster, or what stands before it, may repeat a secret in another spelling, or a line of one
+// that has several: those are masked, too.
 func mask(said string, secrets []string) string {
+	var all []string
 	for _, s := range secrets {
+		for _, part := range append([]string{s, strings.TrimSpace(s)}, strings.FieldsFunc(s, lineEnd)...) {
+			if part == s || len(part) >= shortLine {
+				all = append(all, spellings(part)...)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) }) // or a part would hide the whole
+	for _, s := range all {
 		if s != "" {
 			said = strings.ReplaceAll(said, s, "[secret]")
 		}
 	}
 	return said
+}
+
+// shortLine is the length of a line below which it says nothing: a brace, a blank.
+const shortLine = 8
+
+func lineEnd(r rune) bool { return r == '\n' || r == '\r' }
+
+// spellings are how a text may stand in another.
+func spellings(s string) []string {
+	if s == "" {
+		return nil
+	}
+	quoted, _ := json.Marshal(s) // of a string it cannot fail
+	var bare bytes.Buffer
+	enc := json.NewEncoder(&bare)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(s)
+	goQuoted, ascii, lower := strconv.Quote(s), strconv.QuoteToASCII(s), hex.EncodeToString([]byte(s))
+	plain := strings.TrimSuffix(bare.String(), "\n")
+	return []string{s, string(spaced([]byte(s))), string(quoted[1 : len(quoted)-1]), plain[1 : len(plain)-1], goQuoted[1 : len(goQuoted)-1],
+		ascii[1 : len(ascii)-1], url.QueryEscape(s), url.PathEscape(s), lower, strings.ToUpper(lower),
+		base64.RawStdEncoding.EncodeToString([]byte(s)), base64.RawURLEncoding.EncodeToString([]byte(s))}
 }
 
 // maxText bounds what of the cluster's words gets into an error.
