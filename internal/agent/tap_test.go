@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -62,7 +63,10 @@ type sight struct {
 	available map[string]bool
 }
 
-type sending struct{ id, method, path string }
+type sending struct {
+	id, method, path string
+	open             []plan.Operation // as the ledger has them
+}
 
 func newTap(w *world, truths func(string) *truth) *tap {
 	return &tap{w: w, truths: truths, home: maps.Clone(w.net.hosts), inFlight: map[string]int{}, last: map[string]sending{}, answered: map[string]*ontapsim.Cluster{}, seen: map[string]sight{}, unknown: map[string]bool{}}
@@ -143,24 +147,20 @@ func (x *tap) leaves(host string, sim *ontapsim.Cluster, r *http.Request) (once 
 	if last.method != r.Method || last.path != path {
 		x.fault("S6: %s leaves, and the record is of %s %s", what, last.method, last.path)
 	}
-	led, err := state.Read(x.w.dir, host)
-	if err != nil {
-		x.fault("S6: %v", err)
-	}
-	i := slices.IndexFunc(led.Open, func(o plan.Operation) bool { return o.ID == last.id })
-	if i < 0 {
+	i := slices.IndexFunc(last.open, func(o plan.Operation) bool { return o.ID == last.id })
+	if i < 0 || !x.onDisk(host, last.id) {
 		x.fault("S6: %s leaves, and operation %s is not on disk", what, last.id)
 		return ""
 	}
-	for _, o := range led.Open {
-		if o.ID != last.id && o.Addr == led.Open[i].Addr && o.Repeat == resource.Never && led.Open[i].Repeat != resource.Repeatable {
+	for _, o := range last.open {
+		if o.ID != last.id && o.Addr == last.open[i].Addr && o.Repeat == resource.Never && last.open[i].Repeat != resource.Repeatable {
 			x.fault("S9: %s, while nobody knows what became of operation %s (%s of %s)", what, o.ID, o.Title(), o.Addr)
 		}
 	}
 	if r.Method == http.MethodDelete {
-		x.removes(host, led.Open[i].Addr, path, looked)
+		x.removes(host, last.open[i].Addr, path, looked)
 	}
-	if led.Open[i].Repeat != resource.Never {
+	if last.open[i].Repeat != resource.Never {
 		return ""
 	}
 	body, err := io.ReadAll(r.Body)
@@ -176,6 +176,27 @@ func (x *tap) leaves(host string, sim *ontapsim.Cluster, r *http.Request) (once 
 		x.fault("S9: %s is sent again, and nobody knows what became of it", what)
 	}
 	return once
+}
+
+// onDisk says whether the beginning of an operation is among the newest records of a journal.
+// The whole of it would be read anew for each request.
+func (x *tap) onDisk(host, id string) bool {
+	f, err := os.Open(x.w.dir + "/clusters/" + host + ".journal")
+	if err != nil {
+		x.fault("S6: %v", err)
+		return false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		x.fault("S6: %v", err)
+		return false
+	}
+	text := make([]byte, min(info.Size(), 16<<10))
+	if _, err := f.ReadAt(text, info.Size()-int64(len(text))); err != nil {
+		x.fault("S6: %v", err)
+	}
+	return bytes.HasSuffix(text, []byte("\n")) && (bytes.Contains(text, []byte(`{"n":`+id+`,`)) || bytes.Contains(text, []byte(`"op":"`+id+`"`)))
 }
 
 // removes checks a removal: that the file asks for it, and that enough remains.
@@ -291,7 +312,7 @@ func (b *tapped) Sending(id string, q plan.Sending) error {
 		path, _, _ := strings.Cut(q.Path, "?")
 		b.tap.mu.Lock()
 		defer b.tap.mu.Unlock()
-		b.tap.last[b.cluster] = sending{id, q.Method, path}
+		b.tap.last[b.cluster] = sending{id, q.Method, path, slices.Clone(b.Ledger().Open)}
 	}
 	return err
 }

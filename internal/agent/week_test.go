@@ -162,7 +162,11 @@ func (f *fleetOf) trouble() {
 		f.save()
 	case 2:
 		f.shake(name, false)
+		f.pass(time.Duration(1+f.rnd.IntN(150)) * time.Minute)
+		f.shake(name, true) // or the agent tries to add one that does not answer for days
 	case 3:
+		f.shake(name, false)
+		f.pass(time.Minute)
 		f.shake(name, true)
 	case 4, 5:
 		actions := []string{`{"drop": "before"}`, `{"drop": "after"}`, `{"status": 500, "code": "1", "message": "x"}`, `{"status": 503, "code": "7", "message": "busy"}`, `{"truncate": 30}`, `{"delay": "25s"}`}
