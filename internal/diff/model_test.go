@@ -263,7 +263,7 @@ func placeless(p plan.Plan) plan.Plan {
 // as of the look that the step rests on, and what the file keeps is never the one that goes;
 // in the end, with every server back, the list is the file's wherever there is room for it.
 func TestSwapKeepsTheFloor(t *testing.T) {
-	gen.Check(t, 5*cases, func(t *rapid.T) {
+	gen.Check(t, 25*cases, func(t *rapid.T) {
 		g := newSwap(t)
 		for range rapid.IntRange(1, 6).Draw(t, "passes") {
 			if rapid.IntRange(0, 3).Draw(t, "ask") == 3 {
