@@ -195,7 +195,7 @@ and counts for min_interval.
 
 OBJECT is an address as plan has it. Exit 0: done. 4: held or refused, nothing was sent; or
 not ended within --wait, then see kmagent rekey list.`,
-		Example: "  kmagent rekey run prod-a/key_manager/vs_db rekey_internal -f desired.yaml --reason 'quarterly audit'",
+		Example: "  kmagent rekey run prod-a/azure_key_vault/vs_hr rekey_internal -f desired.yaml --reason 'quarterly audit'",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			k.object, k.action = args[0], args[1]
