@@ -7,7 +7,7 @@
 
 SHELL    := /bin/bash
 GO       ?= go
-FUZZTIME ?= 3s
+FUZZTIME ?= 1s
 SHARD    ?= 1/4
 FACTOR   ?= 25
 DRAWN    := ./internal/gen ./internal/resource ./internal/diff ./internal/agent

@@ -23,7 +23,7 @@ import (
 var (
 	seed  = flag.Uint64("crash.seed", 1, "what chance is derived from")
 	kills = flag.Int("crash.kills", 2000, "how often the program is killed at a moment of chance")
-	pairs = flag.Int("crash.pairs", 4, "how many times, for each operation, it is killed and killed again in its recovery")
+	pairs = flag.Int("crash.pairs", 2, "how many times, for each operation, it is killed and killed again in its recovery")
 	depth = flag.Int("crash.depth", 2, "how often it is killed then")
 	all   = flag.Bool("crash.all", false, "kill at every boundary, also where nothing has changed since the one before, and with every lost connection")
 	only  = flag.String("crash.only", "", "only the operations whose names have this in them")
