@@ -226,15 +226,11 @@ func (k *rekeyer) take(ctx context.Context) error {
 		}
 		return p, nil
 	}
-	store := &stateStore{dir: k.stateDir}
-	if _, err := store.get(); err != nil {
-		if e, ok := errors.AsType[*exit](err); ok && e.code == exitLocked {
-			return k.order(ctx, want, addr, decide)
-		}
-		return err
+	err = k.run(ctx, decide)
+	if e, ok := errors.AsType[*exit](err); ok && e.code == exitLocked {
+		return k.order(ctx, want, addr, decide) // nothing was asked or sent: the state comes first
 	}
-	store.close()
-	return k.run(ctx, decide)
+	return err
 }
 
 // find returns the address of the object in the file, whose kind has the action.

@@ -27,7 +27,7 @@ func (r *Rekeys) admit(p *plan.Plan, open []plan.Operation) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.running[p.Cluster] = timed(open)
+	r.running[p.Cluster] = rekeying(open)
 	total := 0
 	for _, n := range r.running {
 		total += n
@@ -54,7 +54,7 @@ func (r *Rekeys) done(cluster string, open []plan.Operation) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.running[cluster] = timed(open)
+	r.running[cluster] = rekeying(open)
 }
 
 // forget gives back the room of a cluster that is not looked after any more.
@@ -67,8 +67,8 @@ func (r *Rekeys) forget(cluster string) {
 	delete(r.running, cluster)
 }
 
-// timed counts the rekeys among operations.
-func timed(list []plan.Operation) int {
+// rekeying counts the rekeys among operations.
+func rekeying(list []plan.Operation) int {
 	n := 0
 	for i := range list {
 		if list[i].Rekeys() {

@@ -11,6 +11,7 @@ import (
 
 	"kmagent/internal/resource"
 	"kmagent/internal/rules"
+	"kmagent/internal/schedule"
 	"kmagent/internal/secret"
 )
 
@@ -18,7 +19,8 @@ import (
 // there is a value; a broken node has been reported and is passed over in silence.
 type decoder struct {
 	*faultLog
-	seconds bool // schedules may have seconds
+	seconds  bool                       // schedules may have seconds
+	followed map[schedule.Spec]followed // see follow
 }
 
 // A place is a node and the path that leads to it. Private: nothing of its text may be

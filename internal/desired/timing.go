@@ -52,13 +52,39 @@ func (d *decoder) timing(p place, f *resource.Field) (resource.Timing, bool) {
 	if len(d.all) > before {
 		return t, false
 	}
-	s, err := schedule.Parse(t.Spec, schedule.Options{Seconds: d.seconds})
-	if err != nil {
-		d.unfollowable(p, keys, err)
+	read := d.follow(t.Spec)
+	if read.err != nil {
+		d.unfollowable(p, keys, read.err)
 		return t, false
 	}
-	t.Spec = s.Spec() // with its defaults, and the line in its one spelling
+	t.Spec = read.spec
 	return t, true
+}
+
+// A followed is what came of reading a schedule: with its defaults, and the line in its one
+// spelling, or why it cannot be followed.
+type followed struct {
+	spec schedule.Spec
+	err  error
+}
+
+// follow reads a schedule, and each but once: that of ten thousand entries is the same one, and
+// looking for its nearest slots takes a millisecond.
+func (d *decoder) follow(spec schedule.Spec) followed {
+	read, ok := d.followed[spec]
+	if ok {
+		return read
+	}
+	if s, err := schedule.Parse(spec, schedule.Options{Seconds: d.seconds}); err != nil {
+		read.err = err
+	} else {
+		read.spec = s.Spec()
+	}
+	if d.followed == nil {
+		d.followed = map[schedule.Spec]followed{}
+	}
+	d.followed[spec] = read
+	return read
 }
 
 // unfollowable reports why a schedule cannot be followed, each reason where it stands.

@@ -85,9 +85,7 @@ func rotates(want *resource.Object) int {
 	if want.Absent {
 		return -1
 	}
-	return slices.IndexFunc(want.Kind.Fields, func(f resource.Field) bool {
-		return f.Type == resource.Timed && f.Runs == resource.RotateKey && want.Value(f.Name).IsSet()
-	})
+	return timingOf(want, resource.RotateKey)
 }
 
 // inPlanFor says whether the plan has a step for a slot of an object's schedule.

@@ -103,8 +103,11 @@ func (d *decider) running(a resource.Addr) bool {
 
 // timed says whether the file has a schedule for an action of the object: then it is taken at
 // its slots, and at no other time.
-func timed(want *resource.Object, action string) bool {
-	return slices.ContainsFunc(want.Kind.Fields, func(f resource.Field) bool {
+func timed(want *resource.Object, action string) bool { return timingOf(want, action) >= 0 }
+
+// timingOf returns the index of the field by which the file schedules an action; -1 if none does.
+func timingOf(want *resource.Object, action string) int {
+	return slices.IndexFunc(want.Kind.Fields, func(f resource.Field) bool {
 		return f.Type == resource.Timed && f.Runs == action && want.Value(f.Name).IsSet()
 	})
 }
