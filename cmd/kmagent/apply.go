@@ -60,6 +60,7 @@ Exit 0: done. 4: something is held or refused; what was ready has been applied.
 		},
 	}
 	c.testSeconds(cmd)
+	c.boundRekeys(cmd)
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	cmd.Flags().BoolVar(&resend, "resend-secrets", false, "send secrets that seem to be in place, too")
 	cmd.Flags().DurationVar(&wait, "wait", 0, "make passes until nothing is left to do or held, for at most this long")

@@ -64,6 +64,7 @@ Exit 0: nothing to do. 2: changes pending. 4: something is held by a guard or re
 		},
 	}
 	c.testSeconds(cmd)
+	c.boundRekeys(cmd)
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text, json or markdown")
 	cmd.Flags().StringVar(&save.path, "out", "", "keep the plan in this file, for apply")
 	cmd.Flags().DurationVar(&save.validFor, "valid-for", time.Hour, "how long the plan that --out keeps may be carried out, at most 24h")
@@ -103,6 +104,7 @@ const atOnce = 32
 // it has one, stands at its cluster's place.
 func (c *common) look(ctx context.Context, state *desired.State, orders agent.Orders, open func(desired.Cluster) (agent.Edges, error)) ([]looked, func()) {
 	out := make([]looked, len(state.Clusters))
+	rekeys := c.rekeysOf(state)
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for i, spec := range state.Clusters {
@@ -114,12 +116,13 @@ func (c *common) look(ctx context.Context, state *desired.State, orders agent.Or
 				out[i].Plan = plan.Plan{Cluster: spec.Name, Err: err}
 				return nil
 			}
-			out[i].loop = &agent.Loop{Spec: spec, Edges: edges, Health: -1, Seconds: c.seconds}
+			out[i].loop = &agent.Loop{Spec: spec, Edges: edges, Health: -1, Seconds: c.seconds, Rekeys: rekeys}
 			out[i].Pass = out[i].loop.Look(ctx, orders)
 			return nil
 		})
 	}
 	group.Wait() // the errors are in the passes
+	queue(out, func(*looked) bool { return true })
 	return out, func() {
 		for _, l := range out {
 			if l.loop != nil && l.loop.Edges.Close != nil {
@@ -144,6 +147,16 @@ func lookAgain(ctx context.Context, passes []looked, orders agent.Orders, which 
 		})
 	}
 	group.Wait() // the errors are in the passes
+	queue(passes, which)
+}
+
+// queue has the rekeys of clusters wait for each other, in the order of the file.
+func queue(passes []looked, which func(*looked) bool) {
+	for i := range passes {
+		if p := &passes[i]; p.loop != nil && which(p) {
+			p.loop.Queue(&p.Pass)
+		}
+	}
 }
 
 func plansOf(passes []looked) []plan.Plan {

@@ -203,6 +203,7 @@ not ended within --wait, then see kmagent rekey list.`,
 		},
 	}
 	c.testSeconds(cmd)
+	c.boundRekeys(cmd)
 	cmd.Flags().StringVar(&k.reason, "reason", "asked for by hand", "why, for those who come after")
 	k.flags(cmd)
 	return cmd
@@ -238,7 +239,7 @@ func (k *rekeyer) find(want *desired.State) (resource.Addr, error) {
 	var near []string
 	for _, c := range want.Clusters {
 		for _, o := range c.Objects {
-			takes := rekeysOf(o.Kind)
+			takes := takenByHand(o.Kind)
 			switch {
 			case o.Addr.String() == k.object && slices.Contains(takes, k.action):
 				return o.Addr, nil
@@ -252,9 +253,9 @@ func (k *rekeyer) find(want *desired.State) (resource.Addr, error) {
 	return resource.Addr{}, &exit{exitUsage, fmt.Errorf("the file has no %s; what can be rekeyed in it: %s", plan.Safe(k.object), cmp.Or(strings.Join(near, ", "), "nothing"))}
 }
 
-// rekeysOf lists the actions of a kind that may be scheduled, and taken by hand. A key backup and
+// takenByHand lists the actions of a kind that may be scheduled, and taken by hand. A key backup and
 // a generation of an authentication key are made by schedule alone.
-func rekeysOf(k *resource.Kind) []string {
+func takenByHand(k *resource.Kind) []string {
 	var out []string
 	for _, f := range k.Fields {
 		if _, ok := k.Action(f.Runs); ok && f.Type == resource.Timed {
@@ -275,8 +276,9 @@ func (k *rekeyer) order(ctx context.Context, want *desired.State, addr resource.
 	if edges.Close != nil {
 		defer edges.Close()
 	}
-	loop := &agent.Loop{Spec: want.Clusters[i], Edges: edges, Health: -1, Decide: decide, Seconds: k.seconds}
+	loop := &agent.Loop{Spec: want.Clusters[i], Edges: edges, Health: -1, Decide: decide, Seconds: k.seconds, Rekeys: k.rekeysOf(want)}
 	passes := []looked{{loop, loop.Look(ctx, agent.Orders{})}}
+	loop.Queue(&passes[0].Pass)
 	if e, ok := errors.AsType[*exit](passes[0].Err); ok {
 		return e
 	}

@@ -1,13 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"kmagent/internal/agent"
+	"kmagent/internal/desired"
+	"kmagent/internal/plan"
+	"kmagent/internal/state"
 )
 
 // common are the flags that every command has.
@@ -22,7 +29,42 @@ type common struct {
 	clusters       []string
 	logFormat      string
 	logLevel       string
-	seconds        bool // schedules may have seconds: see testSeconds
+	seconds        bool       // schedules may have seconds: see testSeconds
+	maxRekeys      atLeastOne // at a time over all clusters: see boundRekeys
+}
+
+// An atLeastOne is the value of a flag that counts, from 1.
+type atLeastOne int
+
+func (n *atLeastOne) String() string { return strconv.Itoa(int(*n)) }
+func (n *atLeastOne) Type() string   { return "int" }
+func (n *atLeastOne) Set(text string) error {
+	v, err := strconv.Atoi(text)
+	if err != nil || v < 1 {
+		return errors.New("write a number of at least 1")
+	}
+	*n = atLeastOne(v)
+	return nil
+}
+
+// boundRekeys gives a command the flag of how many rekeys may run at a time.
+func (c *common) boundRekeys(cmd *cobra.Command) {
+	c.maxRekeys = defaultMaxRekeys
+	cmd.Flags().Var(&c.maxRekeys, "max-rekeys", "rekeys that may run at the same time over all clusters; in one cluster the file's policy counts, too")
+}
+
+const defaultMaxRekeys = 4
+
+// rekeysOf bounds the rekeys of the clusters of a file, by what is on record of each.
+func (c *common) rekeysOf(want *desired.State) *agent.Rekeys {
+	r := agent.NewRekeys(cmp.Or(int(c.maxRekeys), defaultMaxRekeys))
+	r.Follow(want, c.recorded)
+	return r
+}
+
+// recorded is what is on record of a cluster.
+func (c *common) recorded(cluster string) (plan.Ledger, error) {
+	return state.Read(c.stateDir, cluster)
 }
 
 // testSeconds gives a command the flag by which tests of the whole program have schedules that

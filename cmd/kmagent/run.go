@@ -45,7 +45,7 @@ last good one. SIGHUP reads the file again. SIGTERM finishes the step under way.
 	f.DurationVar(&d.interval, "interval", time.Minute, "between passes over a cluster, where the file says nothing")
 	f.DurationVar(&d.health, "health-interval", 5*time.Minute, "between reads of reachability, where the file says nothing")
 	f.BoolVar(&d.observe, "observe", false, "write nothing, whatever the file says")
-	f.IntVar(&d.rekeys, "max-rekeys", 4, "rekeys that may run at the same time over all clusters; in one cluster the file's policy counts, too")
+	d.boundRekeys(cmd)
 	f.IntVar(&d.passes, "max-passes", 128, "passes under way at the same time")
 	return cmd
 }
@@ -56,7 +56,7 @@ type service struct {
 	web              webFlags
 	interval, health time.Duration
 	observe          bool
-	passes, rekeys   int
+	passes           int
 
 	log      *slog.Logger
 	metrics  *metrics.Metrics
@@ -94,8 +94,8 @@ func (d *service) run(ctx context.Context) error {
 	if d.log, err = d.logger(); err != nil {
 		return err
 	}
-	if d.interval < time.Second || d.health < 0 || d.passes < 1 || d.rekeys < 1 {
-		return &exit{exitUsage, errors.New("--interval is at least 1s, --health-interval not negative, --max-passes and --max-rekeys at least 1")}
+	if d.interval < time.Second || d.health < 0 || d.passes < 1 {
+		return &exit{exitUsage, errors.New("--interval is at least 1s, --health-interval not negative, --max-passes at least 1")}
 	}
 	audit := newAuditor(d.stateDir, "daemon", d.digest)
 	defer audit.close()
@@ -129,7 +129,7 @@ func (d *service) run(ctx context.Context) error {
 	}
 	w.retried = func(cluster string, err error) { d.metrics.Retried(cluster, retryReason(err)) }
 	fleet := &agent.Fleet{
-		Name: d.file, Only: d.clusters, Open: w.writing(d.store, nil), Observe: d.observe, Interval: d.interval, Health: d.health, Seconds: d.seconds, Rekeys: agent.NewRekeys(d.rekeys),
+		Name: d.file, Only: d.clusters, Open: w.writing(d.store, nil), Observe: d.observe, Interval: d.interval, Health: d.health, Seconds: d.seconds, Rekeys: agent.NewRekeys(int(d.maxRekeys)), Known: d.recorded,
 		Passes: d.passes, Log: d.log, Judge: d.judge, Done: d.passed, Loaded: d.loadedFile, Beat: d.beat, BeatEvery: d.systemd.beatEvery(),
 	}
 	var parts sync.WaitGroup

@@ -25,12 +25,13 @@ type Fleet struct {
 	Name      string   // of the file, for positions
 	Only      []string // the names of the clusters to look after; empty: all
 	Open      func(desired.Cluster) (Edges, error)
-	Observe   bool          // whatever the file says, write nothing
-	Interval  time.Duration // between passes, where the file says nothing
-	Health    time.Duration // between reads of Advanced fields, likewise
-	Rekeys    *Rekeys       // bounds those that run at a time; may be nil
-	Seconds   bool          // schedules may have seconds, for tests of the whole
-	Passes    int           // how many may be under way, but for those that wait for a slow cluster
+	Observe   bool                                      // whatever the file says, write nothing
+	Interval  time.Duration                             // between passes, where the file says nothing
+	Health    time.Duration                             // between reads of Advanced fields, likewise
+	Rekeys    *Rekeys                                   // bounds those that run at a time; may be nil
+	Known     func(cluster string) (plan.Ledger, error) // what is on record of a cluster, for Rekeys
+	Seconds   bool                                      // schedules may have seconds, for tests of the whole
+	Passes    int                                       // how many may be under way, but for those that wait for a slow cluster
 	Log       *slog.Logger
 	Judge     func(*desired.State) Orders // what holds writes by a file that is valid, as long as it does; may be nil
 	Done      func(Pass)                  // after each pass; from several goroutines
@@ -173,6 +174,7 @@ func firstLine(err error) string {
 // assign starts, tells and stops workers, so that there is one for each cluster of the file.
 // One that left the file is let alone from now on: absence never deletes.
 func (f *Fleet) assign(ctx context.Context) {
+	f.Rekeys.Follow(f.state, f.Known)
 	listed := map[string]bool{}
 	for _, spec := range f.state.Clusters {
 		listed[spec.Name] = true
@@ -191,9 +193,6 @@ func (f *Fleet) assign(ctx context.Context) {
 		}
 	}
 	stop(left)
-	for name := range left {
-		f.Rekeys.forget(name)
-	}
 }
 
 func (f *Fleet) start(ctx context.Context, name string) *worker {

@@ -70,6 +70,7 @@ type Loop struct {
 	Tolerance time.Duration
 	Seconds   bool
 	Rekeys    *Rekeys // bounds those of all clusters; may be nil
+	Wake      func()  // has a pass made when there is room for what Rekeys has held; may be nil
 	// Decide decides in place of [diff.Compute]: for what somebody asks for and no file implies.
 	// Its error is why there is no plan; may be nil.
 	Decide func(diff.Input) (plan.Plan, error)
@@ -331,12 +332,16 @@ func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) (p 
 
 // Act remembers what a look found in place, and carries its plan out.
 func (l *Loop) Act(ctx context.Context, p *Pass) {
-	if p.Err = l.remember(p); p.Err != nil || p.Plan.Counts().Ready() == 0 {
+	if p.Err = l.remember(p); p.Err != nil {
 		return
 	}
-	l.Rekeys.admit(&p.Plan, l.ledger().Open)
+	l.tellRekeys(p.Cluster) // what the look has settled
+	l.Queue(p)
+	if p.Plan.Counts().Ready() == 0 {
+		return
+	}
 	rep := l.Edges.Actor.Run(ctx, &p.Plan)
-	l.Rekeys.done(p.Cluster, l.ledger().Open)
+	l.tellRekeys(p.Cluster)
 	p.Report = &rep
 	if err := l.Edges.Memory.See(created(&rep), time.Now()); err != nil {
 		p.Err = &MemoryError{err}
@@ -344,6 +349,25 @@ func (l *Loop) Act(ctx context.Context, p *Pass) {
 	if rep.Changed() {
 		l.changed = time.Now()
 	}
+}
+
+// Queue holds the rekeys of a pass that have to wait for those of other clusters, and keeps the
+// place of the others. Acting does it too; whoever shows a plan first does it before, cluster by
+// cluster, so that what is shown does not depend on which was read first.
+func (l *Loop) Queue(p *Pass) {
+	if p.Err != nil {
+		return
+	}
+	led := l.ledger().Clone()
+	for _, x := range p.Plan.Settled {
+		led.End(x.Op.ID, x.End)
+	}
+	l.Rekeys.reserve(&p.Plan, &led, l.Wake)
+}
+
+func (l *Loop) tellRekeys(cluster string) {
+	led := l.ledger()
+	l.Rekeys.done(cluster, &led)
 }
 
 // remember makes durable what a look found: whose endpoint this is, and which secrets were

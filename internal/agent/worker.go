@@ -128,6 +128,7 @@ func (w *worker) pass(ctx context.Context, t task) (p Pass) {
 	}
 	w.loop.Spec, w.loop.Health = t.spec, w.fleet.health(t.spec)
 	w.loop.Seconds, w.loop.Tolerance, w.loop.Rekeys = w.fleet.Seconds, 5*w.fleet.interval(t.spec), w.fleet.Rekeys
+	w.loop.Wake = w.wake
 	return w.loop.Once(ctx, t.orders)
 }
 

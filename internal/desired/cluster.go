@@ -9,6 +9,7 @@ import (
 
 	"kmagent/internal/resource"
 	"kmagent/internal/rules"
+	"kmagent/internal/schedule"
 )
 
 // maxClusters bounds the fleet of one file.
@@ -239,7 +240,7 @@ func (d *decoder) host(p place) (string, bool) {
 }
 
 func (d *decoder) policy(p place, policy *Policy) {
-	keys, _ := d.keys(p, "max_concurrent_rekeys", "max_deletes", "min_reachable_servers")
+	keys, _ := d.keys(p, "max_concurrent_rekeys", "max_deletes", "min_reachable_servers", "waves")
 	if v, ok := keys["max_concurrent_rekeys"]; ok {
 		if n, ok := d.integer(v, 1, 100); ok {
 			policy.MaxRekeys = int(n)
@@ -255,4 +256,25 @@ func (d *decoder) policy(p place, policy *Policy) {
 			policy.MinReachableServers = int(n)
 		}
 	}
+	if v, ok := keys["waves"]; ok && d.is(v, list) {
+		d.waves(v, policy)
+	}
+}
+
+// waves reads how a fleet takes a slot. A member is a number or a percentage, so what it is
+// stands in its text.
+func (d *decoder) waves(p place, policy *Policy) {
+	var texts []string
+	for i := range p.items {
+		if !d.is(p.at(i), scalar) {
+			return
+		}
+		texts = append(texts, p.at(i).text)
+	}
+	w, err := schedule.ParseWaves(texts)
+	if err != nil {
+		d.wrong(p, "%v", err)
+		return
+	}
+	policy.Waves = w
 }

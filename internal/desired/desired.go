@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"kmagent/internal/resource"
+	"kmagent/internal/schedule"
 	"kmagent/internal/secret"
 )
 
@@ -24,6 +25,7 @@ import (
 type State struct {
 	Digest   string    // SHA-256 of the document's bytes, as 64 hex digits
 	Clusters []Cluster // in the order of the file; names and endpoints are unique
+	All      []Cluster // the same, whatever [State.Only] has left of them
 	Warnings Faults    // what is doubtful in it, in file order; nothing of it keeps the file from being used
 	Ignores  []Ignore  // the rules whose warnings it does not want; see [State.Expired]
 }
@@ -110,9 +112,10 @@ func (m Mode) String() string {
 
 // Policy bounds what a pass may take away.
 type Policy struct {
-	MaxDeletes          int // deletions in one pass; 1 unless the file says otherwise, 0 for none
-	MaxRekeys           int // that may run at a time in the cluster; 0: 1
-	MinReachableServers int // key servers that must stay reachable; 0: two of a list of two or more, else one
+	MaxDeletes          int            // deletions in one pass; 1 unless the file says otherwise, 0 for none
+	MaxRekeys           int            // that may run at a time in the cluster; 0: 1
+	MinReachableServers int            // key servers that must stay reachable; 0: two of a list of two or more, else one
+	Waves               schedule.Waves // how its scheduled rekeys follow those of other objects of the file
 }
 
 // Backup says for whom key backups are encrypted, and where they are put.
@@ -144,5 +147,5 @@ func ParseWith(name string, text []byte, o Options) (*State, error) {
 		return nil, faults
 	}
 	sum := sha256.Sum256(text)
-	return &State{Digest: hex.EncodeToString(sum[:]), Clusters: clusters, Warnings: d.remarks(ignores), Ignores: ignores}, nil
+	return &State{Digest: hex.EncodeToString(sum[:]), Clusters: clusters, All: clusters, Warnings: d.remarks(ignores), Ignores: ignores}, nil
 }

@@ -61,6 +61,9 @@ func TestSurprises(t *testing.T) {
 		{around("    interval: 5 m\n"), `f:6:15: clusters[0].interval: "5 m" is not a duration; write a number and a unit, such as 90s, 5m or 1h30m`, "not as Go writes it"},
 		{around("    interval: 24h1s\n"), `f:6:15: clusters[0].interval: "24h1s" is out of range; write 1s to 24h`, "longer than a day"},
 		{around("    policy: {max_deletes: ~}\n"), `f:6:14: clusters[0].policy.max_deletes: has no value; write a single value, or leave it out`, "null is not a default"},
+		{around("    policy: {waves: 5%}\n"), `f:6:21: clusters[0].policy.waves: must be a list ([a, b]), not a single value`, "one wave is a list of one"},
+		{around("    policy: {waves: [1, 25%]}\n"), `f:6:21: clusters[0].policy.waves: ends with 25%; end with 100%, or some objects never take their turn`, "not all would come"},
+		{around("    policy: {waves: [1, [2], 100%]}\n"), `f:6:25: clusters[0].policy.waves[1]: must be a single value, not a list ([a, b])`, "a wave is one number"},
 		{around("    tls: {server_name: '*.x'}\n"), `f:6:24: clusters[0].tls.server_name: "*.x" is not a host name or an address without a port`, "a pattern is not a name"},
 
 		{server("timeout: 0777"), `f:7:10: TIMEOUT: "0777" is not a decimal integer; write digits alone, such as 30`, "octal"},

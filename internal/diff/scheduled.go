@@ -59,7 +59,7 @@ func (d *decider) turn(want *resource.Object, i int) (turn plan.Turn, note plan.
 	}
 	dec := s.Decide(schedule.Input{State: state, Now: d.Now, Running: d.running(want.Addr), Seed: want.Addr.String() + " " + f.Runs,
 		Tolerance: cmp.Or(d.Tolerance, defaultTolerance)})
-	turn = plan.Turn{Addr: want.Addr, Source: want.Place(i), Action: f.Runs, Next: dec.Next, Timing: timing, Slots: known, Back: dec.Back}
+	turn = plan.Turn{Addr: want.Addr, Source: want.Place(i), Action: f.Runs, Line: s.String(), Next: dec.Next, Timing: timing, Slots: known, Back: dec.Back}
 	if !dec.Due.IsZero() {
 		turn.Due, turn.Next = true, dec.Due
 	}
@@ -269,8 +269,7 @@ func Rekey(in Input, addr resource.Addr, action string) (plan.Plan, error) {
 	return d.plan, nil
 }
 
-// limitRekeys lets no more rekeys of a cluster run at a time than the policy says, and none at a
-// slot at which another object's has failed: what is wrong there may be wrong everywhere.
+// limitRekeys lets no more rekeys of a cluster run at a time than the policy says.
 func (d *decider) limitRekeys() {
 	limit := max(d.Policy.MaxRekeys, 1)
 	running := 0
@@ -284,29 +283,10 @@ func (d *decider) limitRekeys() {
 		if !s.Rekeys() || s.Status != plan.Ready {
 			continue
 		}
-		if other, bad := d.failedAt(s.Slot, s.Action); bad {
-			d.block(s, s.Source, plan.Held, plan.Window, fmt.Sprintf("at this slot it has failed for %s: see to that one, and have this one taken by kmagent rekey run", other))
-			continue
-		}
 		if running >= limit {
 			d.block(s, s.Source, plan.Held, plan.Window, fmt.Sprintf("%d may run at a time (policy.max_concurrent_rekeys): it waits for its turn", limit))
 			continue
 		}
 		running++
 	}
-}
-
-// failedAt returns an object whose action did not succeed at a slot.
-func (d *decider) failedAt(slot schedule.Slot, action string) (other resource.Addr, bad bool) {
-	if slot.IsZero() {
-		return other, false
-	}
-	for a, m := range d.Ledger.Objects {
-		s, ok := m.Slots[action]
-		if ok && s.State.Last.ID() == slot.ID() && !s.State.LastStart.IsZero() && !s.Ended.Before(s.State.LastStart) && s.Outcome == plan.Failed.String() &&
-			(!bad || a.Compare(other) < 0) {
-			other, bad = a, true
-		}
-	}
-	return other, bad
 }

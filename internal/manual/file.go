@@ -129,10 +129,14 @@ func policy() *schema {
 	deletes.Default = 1
 	rekeys := integer("Rekeys that may run at a time in a cluster.", 1, 100)
 	rekeys.Default = 1
+	wave := &schema{AnyOf: []*schema{integer("A number of objects.", 1, 10000), form("A part of all of them.", `^([1-9][0-9]?|100)%$`)}}
+	waves := list("How many of the objects that share a slot may have begun, wave after wave; the next one waits until all have succeeded. The last is 100%.", 1, 10, wave)
+	waves.Default = schedule.DefaultWaves().Texts()
 	return object("", map[string]*schema{
 		"max_concurrent_rekeys": rekeys,
 		"max_deletes":           deletes,
 		"min_reachable_servers": integer("Key servers that must stay available on every node; without it, two of a list of two or more, else one.", 1, 100),
+		"waves":                 waves,
 	})
 }
 

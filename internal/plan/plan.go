@@ -88,6 +88,14 @@ type Step struct {
 // scheduled, and that changes a key.
 func (s *Step) Rekeys() bool { return s.Timed && changesKey(s.Action) }
 
+// Turning is the object whose schedule the step is for.
+func (s *Step) Turning() resource.Addr {
+	if s.For != (resource.Addr{}) {
+		return s.For
+	}
+	return s.Addr
+}
+
 func changesKey(action string) bool {
 	return action != resource.KeyBackup && action != resource.RetireKey
 }

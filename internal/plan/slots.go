@@ -1,8 +1,10 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"kmagent/internal/resource"
@@ -14,6 +16,7 @@ import (
 type Slots struct {
 	Line  string         `json:"schedule,omitempty"` // of the schedule that the rest is about: of another one nothing is known
 	State schedule.State `json:"state"`              // which slots have been dealt with
+	Turn  schedule.Slot  `json:"turn,omitzero"`      // the one that the action last began for; the zero Slot if it was by hand
 	// How often a slot began the action, or did not, and why.
 	Fired   int `json:"fired,omitempty"`
 	Missed  int `json:"missed,omitempty"`
@@ -45,6 +48,7 @@ type Turn struct {
 	Addr   resource.Addr
 	Source resource.Pos
 	Action string
+	Line   string        // of the schedule
 	Back   bool          // the clock is before what is on record: nothing is decided until it is not
 	Due    bool          // its slot has come, and its step is in the plan
 	Next   schedule.Turn // the slot that is due, or comes next; the zero Turn if there is none
@@ -86,11 +90,39 @@ func (t *Turn) local(at time.Time) string {
 	return at.In(zone).Format("2006-01-02T15:04 MST")
 }
 
+// A Taken is the slot that an object has last begun an action for.
+type Taken struct {
+	Addr    resource.Addr
+	Action  string
+	Line    string // of the schedule
+	Slot    schedule.Slot
+	Outcome Outcome // NotAttempted while the end is not known
+}
+
+// Taken lists them, by address and action.
+func (l *Ledger) Taken() []Taken {
+	var out []Taken
+	for a, m := range l.Objects {
+		for action, s := range m.Slots {
+			if s.Turn.IsZero() || !changesKey(action) {
+				continue
+			}
+			t := Taken{Addr: a, Action: action, Line: s.Line, Slot: s.Turn}
+			if !s.Ended.Before(s.State.LastStart) {
+				t.Outcome = OutcomeOf(s.Outcome)
+			}
+			out = append(out, t)
+		}
+	}
+	slices.SortFunc(out, func(a, b Taken) int { return cmp.Or(a.Addr.Compare(b.Addr), cmp.Compare(a.Action, b.Action)) })
+	return out
+}
+
 // NoteSlots notes what a look made of a schedule.
 func (l *Ledger) NoteSlots(n SlotNote) {
 	l.changeSlots(n.Addr, n.Action, func(s *Slots) {
 		if s.Line != n.Line {
-			s.Line, s.State = n.Line, schedule.State{}
+			s.Line, s.State, s.Turn = n.Line, schedule.State{}, schedule.Slot{}
 		}
 		s.State = n.State
 		for _, r := range n.Records {
@@ -115,6 +147,7 @@ func (o *Operation) timed() resource.Addr {
 // beginSlot notes that a scheduled action sets out, on schedule or by hand.
 func (l *Ledger) beginSlot(o Operation) {
 	l.changeSlots(o.timed(), o.Action, func(s *Slots) {
+		s.Turn = o.Slot
 		if o.Slot.IsZero() {
 			s.State.LastStart = o.At
 			return

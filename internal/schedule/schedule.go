@@ -104,7 +104,10 @@ func (s *Schedule) Spec() Spec { return s.spec }
 
 // String returns line and zone, "0 3 1 * * Europe/Berlin". A schedule for which it differs is
 // another one: slots from before the change are not its own.
-func (s *Schedule) String() string { return s.spec.Schedule + " " + s.spec.Timezone }
+func (s *Schedule) String() string { return s.spec.Line() }
+
+// Line is [Schedule.String] of a spec that a schedule has returned.
+func (s Spec) Line() string { return s.Schedule + " " + s.Timezone }
 
 // TooOld says whether what was last made anew at that time is older than MaxAge.
 func (s *Schedule) TooOld(made, now time.Time) bool {
