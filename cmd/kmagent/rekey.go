@@ -106,7 +106,7 @@ func (c *common) rekeys(want *desired.State) ([]rekeyJSON, error) {
 		if err != nil {
 			return nil, &exit{exitState, err}
 		}
-		for _, t := range diff.Turns(diff.Input{Cluster: k.Name, Want: k.Objects, Ledger: led, Seconds: c.seconds, Now: time.Now()}) {
+		for _, t := range diff.Turns(diff.Input{Cluster: k.Name, Want: k.Objects, Ledger: led, Seconds: c.seconds, Instance: instance(c.stateDir), Now: time.Now()}) {
 			out = append(out, rekeyOf(&t, led.Open))
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"kmagent/internal/plan"
 	"kmagent/internal/resolve"
 	"kmagent/internal/resource"
+	"kmagent/internal/secret"
 	"kmagent/internal/state"
 )
 
@@ -139,9 +140,19 @@ func (w *wiring) reading(stateDir string) func(desired.Cluster) (agent.Edges, er
 			Actor:    actor{&apply.Runner{Secrets: w.secrets, Key: key}},
 			Memory:   recollection{led},
 			Standing: w.standing,
+			Instance: instance(stateDir),
 			Close:    func() error { client.CloseIdle(); return nil },
 		}, nil
 	}
+}
+
+// instance tells the agent of a state directory from every other; empty where there is none yet.
+func instance(stateDir string) string {
+	key, err := state.OwnKey(stateDir)
+	if err != nil {
+		return ""
+	}
+	return secret.MAC(key, []byte("instance"))
 }
 
 // standing returns what people have ordered.
@@ -191,6 +202,7 @@ func (w *wiring) writing(store *stateStore, done func(plan.Result)) func(desired
 			return audited, nil
 		}
 		e.Memory, e.MemoryErr = e.Reopen()
+		e.Instance = instance(w.stateDir)
 		e.Close = func() error {
 			client.CloseIdle()
 			if book == nil {

@@ -546,8 +546,11 @@ func TestHealthReads(t *testing.T) {
 	simulate(t, 1, func(t *testing.T, w *world) {
 		w.start(stateDir(t))
 		defer w.stop()
-		reads := func(d time.Duration) (health, all int) {
+		reads := func(d time.Duration, file string) (health, all int) {
 			n := w.mark("c1")
+			if file != "" {
+				w.src.set(file, nil)
+			}
 			after(d)
 			requests, _ := w.requests("c1", n)
 			for _, r := range requests {
@@ -560,18 +563,16 @@ func TestHealthReads(t *testing.T) {
 			}
 			return health, all
 		}
-		w.src.set(file(one("c1", "ks1", "ks2")), nil)
-		if health, _ := reads(10 * time.Second); health != 2 {
+		if health, _ := reads(10*time.Second, file(one("c1", "ks1", "ks2"))); health != 2 {
 			t.Errorf("reachability was read %d times at the start, want 2: at first contact and after the change", health)
 		}
-		if health, all := reads(10 * time.Hour); health < 17 || health > 21 || all < 110 {
+		if health, all := reads(10*time.Hour, ""); health < 17 || health > 21 || all < 110 {
 			t.Errorf("reachability was read %d of %d times in ten hours, want once in half an hour", health, all)
 		}
 		if err := w.net.hosts["c1"].Set(`{"key_servers":{"ks1":{"node2":"not_responding"}}}`); err != nil {
 			t.Fatal(err)
 		}
-		w.src.set(file(one("c1", "ks1")), nil)
-		if health, _ := reads(time.Hour); health < 10 {
+		if health, _ := reads(time.Hour, file(one("c1", "ks1"))); health < 10 {
 			t.Errorf("while a removal waits reachability was read %d times in an hour, want with every pass", health)
 		}
 		if servers, _ := w.managers("c1"); len(servers["vs1"]) != 2 {

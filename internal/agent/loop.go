@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"kmagent/internal/desired"
@@ -49,6 +50,8 @@ type Edges struct {
 	MemoryErr error
 	// Standing returns what people have ordered; may be nil. If it fails nothing is written.
 	Standing func() (plan.Standing, error)
+	// Instance tells this agent from every other; empty: there is no other.
+	Instance string
 	// Reopen makes Memory and MemoryErr anew, after either failed; may be nil.
 	Reopen func() (Memory, error)
 	// Again is called when the file was read anew: what had been given up, such as a refused
@@ -149,7 +152,7 @@ func (l *Loop) look(ctx context.Context, o Orders) (*resource.Cluster, plan.Plan
 		}
 		p, err = l.decide(ctx, have, o)
 	}
-	for range 3 { // as many as readMore has to read
+	for range 4 { // as many as readMore has to read
 		more, news, merr := l.readMore(ctx, have, &p)
 		if merr != nil {
 			return nil, plan.Plan{}, merr
@@ -182,6 +185,17 @@ func (l *Loop) readMore(ctx context.Context, have *resource.Cluster, p *plan.Pla
 	if len(p.WantsKeys) > 0 && have.Keys == nil {
 		with.Keys, news = l.Edges.Reader.Keys(ctx, have, p.WantsKeys), true
 	}
+	if len(p.WantsJobs) > 0 && have.Begun == nil {
+		sought := make([]resource.JobSought, len(p.WantsJobs))
+		for i, d := range p.WantsJobs {
+			sought[i].Description = d
+		}
+		begun, err := l.Edges.Reader.Jobs(ctx, sought)
+		if err != nil {
+			return nil, false, err
+		}
+		with.Begun, news = &begun, true
+	}
 	return &with, news, nil
 }
 
@@ -211,7 +225,7 @@ func (l *Loop) read(ctx context.Context, health bool) (*resource.Cluster, error)
 	if health {
 		l.healthRead = have.At
 	}
-	stores := rekeyedStores(l.known(have).Open, have)
+	stores := l.rekeyedStores(have)
 	if len(jobs) == 0 && len(stores) == 0 {
 		return have, nil
 	}
@@ -244,11 +258,19 @@ func (l *Loop) jobs(ctx context.Context) ([]resource.Job, error) {
 	return l.Edges.Reader.Jobs(ctx, sought)
 }
 
-// rekeyedStores lists the UUIDs of key stores of whose rekey only their keys are evidence.
-func rekeyedStores(open []plan.Operation, have *resource.Cluster) []string {
+// rekeyedStores lists the UUIDs of key stores of whose rekey only their keys are evidence: those of
+// operations that are open, and those that are to be rekeyed and whose keys are not known.
+func (l *Loop) rekeyedStores(have *resource.Cluster) []string {
+	led, now := l.known(have), time.Now()
 	var out []string
-	for _, o := range open {
+	for _, o := range led.Open {
 		if store := have.Find(o.Addr); store != nil && o.Before != nil {
+			out = append(out, store.ID)
+		}
+	}
+	for _, w := range l.Spec.Objects {
+		slots, store := led.Objects[w.Addr].Slots[resource.RekeyInternal], have.Objects[w.Addr]
+		if store != nil && w.Timing(resource.RekeyInternal) >= 0 && diff.KeysUnknown(&slots, now) && !slices.Contains(out, store.ID) {
 			out = append(out, store.ID)
 		}
 	}
@@ -304,7 +326,7 @@ func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) (p 
 		Policy:    diff.Policy{MaxDeletes: l.Spec.Policy.MaxDeletes, MinReachable: l.Spec.Policy.MinReachableServers, MaxRekeys: l.Spec.Policy.MaxRekeys},
 		Ignored:   l.Spec.Ignored(now),
 		Standing:  standing,
-		Tolerance: l.Tolerance, Seconds: l.Seconds,
+		Tolerance: l.Tolerance, Seconds: l.Seconds, Instance: l.Edges.Instance,
 		Keepers: len(l.Spec.Backup.Recipients),
 		Resend:  o.Resend,
 		Now:     now,

@@ -246,7 +246,7 @@ func tellSlots(log *slog.Logger, notes []plan.SlotNote) {
 	for _, n := range notes {
 		for _, r := range n.Records {
 			level := slog.LevelInfo
-			if r.Outcome == schedule.Missed {
+			if r.Outcome == schedule.Missed || r.Reason == schedule.Elsewhere {
 				level = slog.LevelWarn
 			}
 			log.Log(context.Background(), level, "scheduled action "+string(r.Outcome), "event", "slot."+string(r.Outcome),

@@ -27,6 +27,7 @@ type Input struct {
 	Standing  plan.Standing // what people have ordered
 	Tolerance time.Duration // how late a slot may be looked at first and count as seen to come; 0: five minutes
 	Seconds   bool          // schedules may have seconds, and evidence takes two: for tests of the whole
+	Instance  string        // tells this agent from every other
 	Keepers   int           // how many recipients key backups are encrypted for; 0: none are kept
 	Resend    bool          // send secrets that seem to be in place already
 	Now       time.Time
@@ -67,6 +68,7 @@ func Compute(in Input) plan.Plan {
 	d.holdRekeys()
 	d.limitDeletes()
 	d.holdKeys()
+	d.holdUnseen()
 	d.limitRekeys()
 	d.dropOrphans()
 	d.cite()

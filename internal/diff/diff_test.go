@@ -46,7 +46,7 @@ func found(servers ...server) *resource.Cluster {
 		Name: "A", UUID: "u", Version: v, Health: true, At: now,
 		Nodes:   []resource.Node{{Name: "n1", State: "up", Member: true, Version: v}, {Name: "n2", State: "up", Member: true, Version: v}},
 		SVMs:    map[string]resource.SVM{"vs": {Name: "vs"}, "other": {Name: "other"}},
-		Objects: map[resource.Addr]*resource.Object{}, Keys: &resource.KeyReport{},
+		Objects: map[resource.Addr]*resource.Object{}, Keys: &resource.KeyReport{}, Begun: &[]resource.Job{},
 		Links: []*resource.Object{
 			certificate("client", "kmip-client", "vs", "c-vs"), certificate("client", "kmip-client", "", "c-cluster"),
 			certificate("client", "client-2", "", "c-2"),

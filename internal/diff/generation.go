@@ -85,7 +85,7 @@ func rotates(want *resource.Object) int {
 	if want.Absent {
 		return -1
 	}
-	return timingOf(want, resource.RotateKey)
+	return want.Timing(resource.RotateKey)
 }
 
 // inPlanFor says whether the plan has a step for a slot of an object's schedule.

@@ -33,14 +33,15 @@ func (d *decider) slot(want, have *resource.Object, i int) {
 		return // the file was checked; a schedule that cannot be followed is not followed
 	}
 	if turn.Due {
-		if why := d.takeTurn(want, have, i, turn.Next.Slot); why != "" {
+		if why := d.takeTurn(want, have, i, &turn); why != "" {
 			note.Records = append(note.Records, schedule.Record{Slot: turn.Next.Slot, Outcome: schedule.Skipped, Reason: why})
 			note.State.Last, note.State.Seen = turn.Next.Slot, schedule.Slot{}
 			turn.Due = false
 		}
 	}
+	d.noteKeys(&note, have, &turn.Slots)
 	d.plan.Turns = append(d.plan.Turns, turn)
-	if turn.Slots.Line != note.Line || turn.Slots.State != note.State || len(note.Records) > 0 {
+	if turn.Slots.Line != note.Line || turn.Slots.State != note.State || len(note.Records) > 0 || !note.KeysAt.IsZero() {
 		d.plan.Slots = append(d.plan.Slots, note)
 	}
 }
@@ -57,7 +58,7 @@ func (d *decider) turn(want *resource.Object, i int) (turn plan.Turn, note plan.
 	if known.Line != s.String() {
 		state = schedule.State{LastStart: state.LastStart, Baseline: d.Now}
 	}
-	dec := s.Decide(schedule.Input{State: state, Now: d.Now, Running: d.running(want.Addr), Seed: want.Addr.String() + " " + f.Runs,
+	dec := s.Decide(schedule.Input{State: state, Now: d.Now, Running: d.running(want.Addr), Seed: want.Addr.String() + " " + f.Runs, Instance: d.Instance,
 		Tolerance: cmp.Or(d.Tolerance, defaultTolerance)})
 	turn = plan.Turn{Addr: want.Addr, Source: want.Place(i), Action: f.Runs, Line: s.String(), Next: dec.Next, Timing: timing, Slots: known, Back: dec.Back}
 	if !dec.Due.IsZero() {
@@ -101,17 +102,6 @@ func (d *decider) running(a resource.Addr) bool {
 	return slices.ContainsFunc(d.open, func(o plan.Operation) bool { return o.Addr.SVM == a.SVM })
 }
 
-// timed says whether the file has a schedule for an action of the object: then it is taken at
-// its slots, and at no other time.
-func timed(want *resource.Object, action string) bool { return timingOf(want, action) >= 0 }
-
-// timingOf returns the index of the field by which the file schedules an action; -1 if none does.
-func timingOf(want *resource.Object, action string) int {
-	return slices.IndexFunc(want.Kind.Fields, func(f resource.Field) bool {
-		return f.Type == resource.Timed && f.Runs == action && want.Value(f.Name).IsSet()
-	})
-}
-
 // A turned is a slot that has come, and where its schedule stands.
 type turned struct {
 	slot   schedule.Slot
@@ -119,8 +109,8 @@ type turned struct {
 }
 
 // takeTurn adds the step of a slot that has come; why says that there is none.
-func (d *decider) takeTurn(want, have *resource.Object, i int, slot schedule.Slot) (why schedule.Reason) {
-	f, at := &want.Kind.Fields[i], want.Place(i)
+func (d *decider) takeTurn(want, have *resource.Object, i int, turn *plan.Turn) (why schedule.Reason) {
+	f, at, slot := &want.Kind.Fields[i], want.Place(i), turn.Next.Slot
 	switch {
 	case f.Runs == resource.KeyBackup && d.Keepers == 0:
 		return schedule.NoRecipients
@@ -144,6 +134,9 @@ func (d *decider) takeTurn(want, have *resource.Object, i int, slot schedule.Slo
 		return schedule.Unchanged
 	}
 	s.Source, s.Slot = at, slot
+	if d.elsewhere(&s, turn) {
+		return schedule.Elsewhere
+	}
 	d.add(s)
 	return ""
 }
@@ -171,18 +164,15 @@ func (d *decider) turnStep(want, have *resource.Object, action string) (s plan.S
 	if i := switchOf(have.Kind); i >= 0 && have.Values[i].IsSet() && !have.Values[i].Bool() {
 		d.block(&s, s.Source, plan.Held, plan.Order, "it is rekeyed once it is in use")
 	}
-	if a.Name == rekeyInternal {
+	if a.Name == resource.RekeyInternal {
 		s.Before = keyIDs(d.Have.Keys, have.ID, svmKey)
 	}
 	s.Requests = []plan.Request{d.request(want, have, a)}
 	return s, true
 }
 
-// The action whose only evidence is the set of keys that it replaces, and their type.
-const (
-	rekeyInternal = "rekey_internal"
-	svmKey        = "svm_kek"
-)
+// svmKey is the type of the keys that resource.RekeyInternal replaces.
+const svmKey = "svm_kek"
 
 // keyIDs lists the ids of the keys of a type that a key store holds, in order; nil if they were
 // not read.

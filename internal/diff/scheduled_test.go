@@ -41,6 +41,9 @@ func TestScheduled(t *testing.T) {
 		}
 		return r
 	}
+	job := func(start time.Time) *[]resource.Job {
+		return &[]resource.Job{{UUID: "job-1", Description: "POST /api/security/azure-key-vaults/akv-1/rekey-internal", State: "success", Start: start}}
+	}
 	for _, tt := range []struct {
 		name   string
 		ledger plan.Ledger
@@ -67,8 +70,31 @@ func TestScheduled(t *testing.T) {
 		{"node joining", slots("rekey_internal", line, early), func(in *diff.Input) { in.Have.Nodes[1].Member = false },
 			"held nodes 2026-11-22T02:30[UTC]", "", "2026-11-22T02:30", "it has no keys yet"},
 		{"store at work", slots("rekey_internal", line, early), func(in *diff.Input) {
-			in.Have.Stores = []resource.KeyStore{{UUID: "akv-1", SVM: "vs", Enabled: true, State: "svm_kek_rekey"}}
+			in.Have.Stores = []resource.KeyStore{{UUID: "akv-1", SVM: "vs", Enabled: true, State: "switching"}}
 		}, "held key_store 2026-11-22T02:30[UTC]", "", "2026-11-22T02:30", ""},
+		{"store being rekeyed", slots("rekey_internal", line, early), func(in *diff.Input) {
+			in.Have.Stores = []resource.KeyStore{{UUID: "akv-1", SVM: "vs", Enabled: true, State: "svm_kek_rekey"}}
+		}, "", "skipped elsewhere", "2026-11-22T02:30", "and not by us: nothing of ours is open"},
+		{"jobs unread", slots("rekey_internal", line, early), func(in *diff.Input) { in.Have.Begun = nil },
+			"held window 2026-11-22T02:30[UTC]", "", "2026-11-22T02:30", "they tell whether somebody else has begun it"},
+		{"jobs of others", slots("rekey_internal", line, early), func(in *diff.Input) { in.Have.Begun = job(now.Add(-time.Minute)) },
+			"", "skipped elsewhere", "2026-11-22T02:30", "another agent was first"},
+		{"jobs of others, by a slow clock", slots("rekey_internal", line, early), func(in *diff.Input) { in.Have.Begun = job(now.Add(-31 * time.Minute)) },
+			"", "skipped elsewhere", "2026-11-22T02:30", "the slot was 30 minutes ago, and clocks differ"},
+		{"jobs of before", slots("rekey_internal", line, early), func(in *diff.Input) { in.Have.Begun = job(now.Add(-33 * time.Minute)) },
+			"ready  2026-11-22T02:30[UTC]", "", "2026-11-22T02:30", "before the slot"},
+		{"jobs of ours", slots("rekey_internal", line, early), func(in *diff.Input) {
+			in.Have.Begun, in.Ledger.Jobs = job(now.Add(-time.Minute)), []string{"job-1"}
+		}, "ready  2026-11-22T02:30[UTC]", "", "2026-11-22T02:30", "known by its UUID"},
+		{"keys of others", slots("rekey_internal", line, func(s *plan.Slots) { early(s); s.Keys, s.KeysAt = []string{"k1"}, now.Add(-time.Hour) }), func(in *diff.Input) {
+			in.Have.Keys = kek("akv-1", "vs", "k2")
+		}, "", "skipped elsewhere", "2026-11-22T02:30", "its job is forgotten, the keys are not"},
+		{"keys of others, perhaps of long ago", slots("rekey_internal", line, func(s *plan.Slots) { early(s); s.Keys, s.KeysAt = []string{"k1"}, now.Add(-21*time.Hour) }), func(in *diff.Input) {
+			in.Have.Keys = kek("akv-1", "vs", "k2")
+		}, "ready  2026-11-22T02:30[UTC]", "", "2026-11-22T02:30", "nobody has looked for a day"},
+		{"the same keys", slots("rekey_internal", line, func(s *plan.Slots) { early(s); s.Keys, s.KeysAt = []string{"k1"}, now.Add(-time.Hour) }), func(in *diff.Input) {
+			in.Have.Keys = kek("akv-1", "vs", "k1")
+		}, "ready  2026-11-22T02:30[UTC]", "", "2026-11-22T02:30", ""},
 		{"keys unread", slots("rekey_internal", line, early), func(in *diff.Input) { in.Have.Keys = nil },
 			"held keys 2026-11-22T02:30[UTC]", "", "2026-11-22T02:30", "they are evidence afterwards"},
 		{"keys with the cluster", slots("rekey_internal", line, early), func(in *diff.Input) {

@@ -131,7 +131,7 @@ func (d *decider) evidence(o *plan.Operation) (e plan.End, ok bool) {
 		return failed("the object is there still")
 	case o.Repeat == resource.Repeatable:
 		return failed("it may be sent again: the plan compares")
-	case o.Action == rekeyInternal:
+	case o.Action == resource.RekeyInternal:
 		return d.rekeyed(o, have)
 	case have != nil && d.fulfilled(o, have):
 		return applied("the object is as it was to be")

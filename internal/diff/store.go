@@ -23,7 +23,7 @@ func (d *decider) act(want, have *resource.Object) {
 			if len(s.Changes) == 0 {
 				continue
 			}
-			if timed(want, a.Name) {
+			if want.Timing(a.Name) >= 0 {
 				d.waitForSlot(&s)
 			}
 		case resource.OnNewNode:

@@ -33,6 +33,9 @@ type Plan struct {
 	WantsMetro bool
 	// WantsKeys are the UUIDs of key stores whose keys were not read, and steps are held for that.
 	WantsKeys []string
+	// WantsJobs are what jobs are called by which somebody else may have begun what is due, where
+	// those were not read, and steps are held for that.
+	WantsJobs []string
 	// WantsStores says that steps are held only because the states of key stores were not read.
 	WantsStores bool
 }

@@ -17,6 +17,10 @@ type Slots struct {
 	Line  string         `json:"schedule,omitempty"` // of the schedule that the rest is about: of another one nothing is known
 	State schedule.State `json:"state"`              // which slots have been dealt with
 	Turn  schedule.Slot  `json:"turn,omitzero"`      // the one that the action last began for; the zero Slot if it was by hand
+	// Keys are the ids of the keys that a rekey replaces, as they were at KeysAt, since when no rekey of
+	// ours has made others: others are somebody else's. The zero KeysAt: nobody has looked.
+	Keys   []string  `json:"keys,omitempty"`
+	KeysAt time.Time `json:"keys_at,omitzero"`
 	// How often a slot began the action, or did not, and why.
 	Fired   int `json:"fired,omitempty"`
 	Missed  int `json:"missed,omitempty"`
@@ -41,6 +45,8 @@ type SlotNote struct {
 	Line    string
 	Records []schedule.Record
 	State   schedule.State
+	Keys    []string  // of [Slots]
+	KeysAt  time.Time // zero: they were not looked at
 }
 
 // A Turn is what a plan tells of the schedule of one action.
@@ -68,7 +74,7 @@ func (t *Turn) Text() string {
 		s += ": no slot comes"
 	default:
 		s += fmt.Sprintf(" next at %s %s", t.Next.Local, t.Next.Zone)
-		if !t.Next.Begin.Equal(t.Next.At) {
+		if t.Next.Begin.Sub(t.Next.At) >= time.Minute {
 			s += ", from " + t.local(t.Next.Begin)
 		}
 	}
@@ -125,12 +131,18 @@ func (l *Ledger) NoteSlots(n SlotNote) {
 			s.Line, s.State, s.Turn = n.Line, schedule.State{}, schedule.Slot{}
 		}
 		s.State = n.State
+		if !n.KeysAt.IsZero() {
+			s.Keys, s.KeysAt = n.Keys, n.KeysAt
+		}
 		for _, r := range n.Records {
 			switch r.Outcome {
 			case schedule.Missed:
 				s.Missed++
 			case schedule.Skipped:
 				s.Skipped++
+			}
+			if r.Reason == schedule.Elsewhere {
+				s.Keys, s.KeysAt = nil, time.Time{} // they are others now, or soon
 			}
 		}
 	})
@@ -161,6 +173,7 @@ func (l *Ledger) beginSlot(o Operation) {
 func (l *Ledger) endSlot(o Operation, e End) {
 	l.changeSlots(o.timed(), o.Action, func(s *Slots) {
 		s.Ended, s.Outcome = e.At, e.Outcome.String()
+		s.Keys, s.KeysAt = nil, time.Time{}
 		switch e.Outcome {
 		case Applied:
 			s.Succeeded = e.At

@@ -35,7 +35,7 @@ var AWS = &Kind{
 		{Name: "verify_host", Type: Boolean, Flags: Patch, Doc: "Whether the name in it is checked."},
 		{Name: "verify_ip", Type: Boolean, Flags: Patch, Doc: "Whether the address in it is checked."},
 		{Name: "skip_verify", Type: Boolean, Flags: Patch | Modifier, With: "access_key_id", Doc: "Take credentials without trying them. Goes along with a change of them."},
-		timed("rekey_internal", "rekey_internal", "When the action rekey_internal is taken by itself."),
+		timed("rekey_internal", RekeyInternal, "When the action rekey_internal is taken by itself."),
 		timed("rekey_external", "rekey_external", "When the action rekey_external is taken by itself."),
 	}, proxyFields(Version{9, 12, 0}), []Field{
 		{Name: "amazon_reachability", Type: Reachability, Flags: Advanced, Doc: "Whether the service is reachable from all nodes."},

@@ -49,7 +49,7 @@ var Azure = &Kind{
 		{Name: "verify_ip", Type: Boolean, Flags: Patch, Since: Version{9, 14, 0}, Doc: "Whether the address in the service's certificate is checked."},
 		{Name: "skip_verification", Type: Boolean, Flags: Create | Patch | Modifier, Since: Version{9, 16, 0}, With: "client_secret",
 			Doc: "Take new credentials, secret or certificate, without trying them."},
-		timed("rekey_internal", "rekey_internal", "When the action rekey_internal is taken by itself."),
+		timed("rekey_internal", RekeyInternal, "When the action rekey_internal is taken by itself."),
 		timed("rekey_external", "rekey_external", "When the action rekey_external is taken by itself."),
 	}, proxyFields(Version{9, 8, 0}), []Field{
 		{Name: "authentication_method", Type: String, Since: Version{9, 10, 0}, Doc: "client_secret or certificate, as ONTAP sees it."},

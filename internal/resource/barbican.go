@@ -33,7 +33,7 @@ var Barbican = &Kind{
 		{Name: "timeout", Type: Integer, Flags: Create | Patch, Min: 1, Max: 600, Default: Int(10), Doc: "Seconds to wait for an answer."},
 		{Name: "verify", Type: Boolean, Flags: Create | Patch, Default: Bool(true), Doc: "Whether the service's certificate is checked."},
 		{Name: "verify_host", Type: Boolean, Flags: Create | Patch, Default: Bool(true), Doc: "Whether the name in it is checked."},
-		timed("rekey_internal", "rekey_internal", "When the action rekey_internal is taken by itself."),
+		timed("rekey_internal", RekeyInternal, "When the action rekey_internal is taken by itself."),
 	}, proxyFields(Version{9, 17, 0}), []Field{
 		{Name: "barbican_reachability", Type: Reachability, Flags: Advanced, Doc: "Whether the service is reachable from all nodes."},
 	}),

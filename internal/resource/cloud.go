@@ -9,9 +9,12 @@ import (
 // What the cloud key managers share (ONTAP REST reference, facts shared by the KMS
 // resources).
 
+// RekeyInternal is the action whose only evidence is the set of keys that it replaces.
+const RekeyInternal = "rekey_internal"
+
 // Since when the actions exist differs; what they do does not.
 func rekeyInternal(since Version) Action {
-	return Action{Name: "rekey_internal", Path: "rekey-internal", Since: since, Repeat: Never,
+	return Action{Name: RekeyInternal, Path: "rekey-internal", Since: since, Repeat: Never,
 		Doc: "A new key of the SVM: every volume key is wrapped anew with it."}
 }
 

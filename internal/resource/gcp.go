@@ -39,7 +39,7 @@ var GCP = &Kind{
 		{Name: "port", Type: Integer, Flags: Create | Patch, Since: Version{9, 14, 0}, Min: 1, Max: 65535, Default: Int(443), Doc: "The port of both."},
 		{Name: "verify_host", Type: Boolean, Flags: Create | Patch, Since: Version{9, 14, 0}, Default: Bool(false), Doc: "Whether the name in the service's certificate is checked."},
 		{Name: "verify_ip", Type: Boolean, Flags: Create | Patch, Since: Version{9, 14, 0}, Default: Bool(false), Doc: "Whether the address in it is checked."},
-		timed("rekey_internal", "rekey_internal", "When the action rekey_internal is taken by itself."),
+		timed("rekey_internal", RekeyInternal, "When the action rekey_internal is taken by itself."),
 		timed("rekey_external", "rekey_external", "When the action rekey_external is taken by itself."),
 	}, proxyFields(Version{9, 9, 0}), []Field{
 		{Name: "caller_account", Type: String, Since: Version{9, 14, 0}, Doc: "The account that the credentials belong to."},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -79,6 +80,13 @@ func (o *Object) Value(name string) Value {
 		return o.Values[i]
 	}
 	return Value{}
+}
+
+// Timing returns the index of the field by which the object schedules an action; -1 if none does.
+func (o *Object) Timing(action string) int {
+	return slices.IndexFunc(o.Kind.Fields, func(f Field) bool {
+		return f.Type == Timed && f.Runs == action && o.Value(f.Name).IsSet()
+	})
 }
 
 // Place returns where field i stands in the file, or else where the entry does.

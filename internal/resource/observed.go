@@ -14,8 +14,9 @@ type Cluster struct {
 	Links   []*Object        // what a Link may name, such as certificates
 	Stores  []KeyStore       // nil: not read
 	Keys    *KeyReport
-	Rekeyed *KeyReport   // likewise of those stores only that are being rekeyed; nil: there are none
+	Rekeyed *KeyReport   // likewise of those stores only that are being rekeyed, or are to be; nil: there are none
 	Jobs    []Job        // those that the cluster remembers; read only while an operation is open
+	Begun   *[]Job       // those by which somebody may have begun what is due; nil: not read
 	Metro   MetroCluster // read where the file has something that depends on it, and before a change
 	At      time.Time    // when the first of the reads began
 

@@ -24,6 +24,7 @@ type Input struct {
 	Now       time.Time
 	Running   bool          // an action of the same object is under way
 	Seed      string        // of [JitterOf]: the object's address and the action
+	Instance  string        // tells this agent from every other; empty: there is no other
 	Tolerance time.Duration // how late somebody may look for the first time, to have seen a slot come
 }
 
@@ -78,6 +79,7 @@ const (
 	Unchanged    Reason = "unchanged"     // no Decision gives it: whoever was to begin the action found nothing to do
 	NoNext       Reason = "no_next"       // the file does not say what is to be put in place
 	NoRecipients Reason = "no_recipients" // the file does not say for whom a backup is encrypted
+	Elsewhere    Reason = "elsewhere"     // somebody else has taken it: another agent, or a human
 )
 
 var reasons = map[Reason]string{
@@ -92,6 +94,7 @@ var reasons = map[Reason]string{
 
 	NoNext:       "the file names no passphrase_next, and none is made up",
 	NoRecipients: "the file has no backup.recipients to encrypt the backup for",
+	Elsewhere:    "somebody else has begun it, as the cluster shows: see that one agent alone looks after a cluster",
 }
 
 // Text is the reason in a sentence.
@@ -112,7 +115,8 @@ const limit = 1000
 //	nobody saw it come                  missed, or with catch_up once due
 //	else                                due from Begin on
 //
-// Begin is the slot and the object's jitter, or later, when min_interval is over. While the clock
+// Begin is the slot and the object's jitter, and some seconds that differ between agents, so that
+// of two by accident one sees what the other has begun; or later, when min_interval is over. While the clock
 // is before LastStart, the last slot on record or the baseline, nothing is due and nothing is
 // recorded: one that was set back must not repeat what was.
 func (s *Schedule) Decide(in Input) Decision {
@@ -184,11 +188,18 @@ func (s *Schedule) turn(slot Slot, in Input) Turn {
 		return Turn{}
 	}
 	t := Turn{Slot: slot, Begin: slot.At.Add(JitterOf(in.Seed, s.spec.Jitter)), End: slot.At.Add(s.spec.Window)}
+	if in.Instance != "" {
+		t.Begin = t.Begin.Add(fraction(in.Instance+" "+slot.ID(), min(longestOffset, t.End.Sub(t.Begin)/8)))
+	}
 	if free := s.free(in.State); !in.State.LastStart.After(t.End) && free.After(t.Begin) && !free.After(t.End) {
 		t.Begin = free
 	}
 	return t
 }
+
+// longestOffset bounds by how much two agents begin apart: far more than one needs from its look
+// at the cluster's jobs to its own.
+const longestOffset = 2 * time.Minute
 
 // free is when min_interval is over.
 func (s *Schedule) free(st State) time.Time {

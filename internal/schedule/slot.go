@@ -143,7 +143,18 @@ func JitterOf(seed string, limit time.Duration) time.Duration {
 	if limit < time.Second {
 		return 0
 	}
+	return time.Duration(hashOf(seed)%(uint64(limit/time.Second)+1)) * time.Second
+}
+
+// fraction is a part of limit, always the same for the same seed; a limit of none is none.
+func fraction(seed string, limit time.Duration) time.Duration {
+	if limit <= 0 {
+		return 0
+	}
+	return time.Duration(hashOf(seed) % uint64(limit))
+}
+
+func hashOf(seed string) uint64 {
 	sum := sha256.Sum256([]byte(seed))
-	n := binary.BigEndian.Uint64(sum[:8]) % (uint64(limit/time.Second) + 1)
-	return time.Duration(n) * time.Second
+	return binary.BigEndian.Uint64(sum[:8])
 }

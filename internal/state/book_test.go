@@ -15,6 +15,7 @@ import (
 	"kmagent/internal/disk"
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
+	"kmagent/internal/schedule"
 )
 
 func TestFirstContact(t *testing.T) {
@@ -221,7 +222,23 @@ func randomWrite(rnd *rand.Rand, b *Book, at time.Time) error {
 	if rnd.IntN(3) == 0 {
 		op.Addr, op.Brings, op.Beside = manager("vs1"), []resource.Addr{addr}, manager("")
 	}
-	switch rnd.IntN(5) {
+	slot := schedule.Slot{Local: at.Format("2006-01-02T15:04"), Zone: "UTC", At: at}
+	if rnd.IntN(3) == 0 {
+		op.Op, op.Action, op.Timed, op.Before = plan.Act, "rekey_internal", true, []string{"key-" + strconv.Itoa(rnd.IntN(3))}
+		if rnd.IntN(2) == 0 {
+			op.Slot, op.For = slot, server("ks0:5696")
+		}
+	}
+	switch rnd.IntN(6) {
+	case 5:
+		n := plan.SlotNote{Addr: addr, Action: "rekey_internal", Line: strconv.Itoa(rnd.IntN(2)) + " 3 * * * UTC", State: schedule.State{Baseline: at}}
+		if rnd.IntN(2) == 0 {
+			n.Keys, n.KeysAt = []string{"key-" + strconv.Itoa(rnd.IntN(3))}, at
+		}
+		if rnd.IntN(2) == 0 {
+			n.Records = []schedule.Record{{Slot: slot, Outcome: schedule.Skipped, Reason: schedule.Elsewhere}, {Slot: slot, Outcome: schedule.Missed, Reason: schedule.Late}}
+		}
+		return b.NoteSlots([]plan.SlotNote{n}, at)
 	case 0:
 		return b.Pin("uuid-"+strconv.Itoa(rnd.IntN(3)), at)
 	case 1:

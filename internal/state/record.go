@@ -74,6 +74,8 @@ type slotNote struct {
 	Line    string            `json:"schedule"`
 	Records []schedule.Record `json:"records,omitempty"`
 	State   schedule.State    `json:"state"`
+	Keys    []string          `json:"keys,omitempty"`
+	KeysAt  time.Time         `json:"keys_at,omitzero"`
 }
 
 type sighting struct {
@@ -241,7 +243,7 @@ func note(cluster string, led *plan.Ledger, r record) {
 		}
 	case r.Slots != nil:
 		for _, s := range r.Slots {
-			led.NoteSlots(plan.SlotNote{Addr: s.Addr.in(cluster), Action: s.Action, Line: s.Line, Records: s.Records, State: s.State})
+			led.NoteSlots(plan.SlotNote{Addr: s.Addr.in(cluster), Action: s.Action, Line: s.Line, Records: s.Records, State: s.State, Keys: s.Keys, KeysAt: s.KeysAt})
 		}
 	case r.Begin != nil:
 		o := r.Begin.in(cluster)
