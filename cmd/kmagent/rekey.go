@@ -130,7 +130,7 @@ func rekeyOf(t *plan.Turn, open []plan.Operation) rekeyJSON {
 		r.State = "due"
 	}
 	for _, o := range open {
-		if o.Addr == t.Addr && o.Action == t.Action {
+		if o.Turning() == t.Addr && o.Action == t.Action {
 			r.Operation, r.State = o.Name(), "running"
 			if o.Job == "" && o.Lost {
 				r.State = "unknown"
@@ -253,12 +253,11 @@ func (k *rekeyer) find(want *desired.State) (resource.Addr, error) {
 	return resource.Addr{}, &exit{exitUsage, fmt.Errorf("the file has no %s; what can be rekeyed in it: %s", plan.Safe(k.object), cmp.Or(strings.Join(near, ", "), "nothing"))}
 }
 
-// takenByHand lists the actions of a kind that may be scheduled, and taken by hand. A key backup and
-// a generation of an authentication key are made by schedule alone.
+// takenByHand lists the actions of a kind that may be scheduled, and taken by hand.
 func takenByHand(k *resource.Kind) []string {
 	var out []string
 	for _, f := range k.Fields {
-		if _, ok := k.Action(f.Runs); ok && f.Type == resource.Timed {
+		if f.Type == resource.Timed {
 			out = append(out, f.Runs)
 		}
 	}
@@ -285,11 +284,20 @@ func (k *rekeyer) order(ctx context.Context, want *desired.State, addr resource.
 	if err := plan.Text(k.out, plansOf(passes), colour(k.out)); err != nil {
 		return &exit{exitError, fmt.Errorf("write the plan: %w", err)}
 	}
-	if passes[0].Err != nil || passes[0].Plan.Counts().Ready() == 0 {
+	switch {
+	case passes[0].Err == nil && waitsForTurn(&passes[0].Plan):
+		fmt.Fprintln(k.out, "the service takes it when its turn comes, within --wait")
+		if !k.yes {
+			if err := k.confirm(1); err != nil {
+				return err
+			}
+		}
+	case passes[0].Err != nil || passes[0].Plan.Counts().Ready() == 0:
 		return &exit{planCode(passes), nil}
-	}
-	if err := k.agree(ctx, passes); err != nil {
-		return err
+	default:
+		if err := k.agree(ctx, passes); err != nil {
+			return err
+		}
 	}
 	g, err := given(k.reason, min(max(k.wait, time.Minute), longestOrder))
 	if err != nil {
@@ -300,6 +308,11 @@ func (k *rekeyer) order(ctx context.Context, want *desired.State, addr resource.
 		return err
 	}
 	return k.follow(ctx, addr, id, g.At)
+}
+
+// waitsForTurn says whether nothing holds a plan but that others are under way.
+func waitsForTurn(p *plan.Plan) bool {
+	return len(p.Steps) > 0 && !slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Status != plan.Held || s.Guard != plan.Window })
 }
 
 // follow waits for the end of what was ordered.
@@ -314,7 +327,7 @@ func (k *rekeyer) follow(ctx context.Context, addr resource.Addr, id string, sin
 			return &exit{exitState, err}
 		}
 		s, taken := led.Objects[addr].Slots[k.action], k.taken(id)
-		open := slices.ContainsFunc(led.Open, func(o plan.Operation) bool { return o.Addr == addr && o.Action == k.action })
+		open := slices.ContainsFunc(led.Open, func(o plan.Operation) bool { return o.Turning() == addr && o.Action == k.action })
 		if taken && !open && !s.State.LastStart.Before(since) && !s.Ended.Before(s.State.LastStart) {
 			fmt.Fprintf(k.out, "%s of %s: %s\n", k.action, k.object, s.Outcome)
 			if s.Outcome != plan.Applied.String() {

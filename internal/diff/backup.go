@@ -41,10 +41,10 @@ func (d *decider) backup(want *resource.Object) {
 	if !s.After && (have == nil || have.Kind != k || !known.Owed && !known.Backup.At.IsZero() && !due) {
 		return
 	}
-	s.Timed = want.Timing(backupAction) >= 0
+	s.Timed = due || want.Timing(backupAction) >= 0
 	if due {
 		// Owed from when it sets out: what goes wrong is tried again by the next pass.
-		s.Slot, s.Backup = turn.slot, true
+		s.Slot, s.Backup, s.Lifted = turn.slot, true, turn.lifted
 		if !s.After {
 			s.Source = turn.source
 		}

@@ -36,6 +36,7 @@ func (d *decider) slot(want, have *resource.Object, i int) {
 		if why := d.takeTurn(want, have, i, &turn); why != "" {
 			note.Records = append(note.Records, schedule.Record{Slot: turn.Next.Slot, Outcome: schedule.Skipped, Reason: why})
 			note.State.Last, note.State.Seen = turn.Next.Slot, schedule.Slot{}
+			note.State.Second = note.State.Second || why == schedule.Elsewhere
 			turn.Due = false
 		}
 	}
@@ -102,36 +103,22 @@ func (d *decider) running(a resource.Addr) bool {
 	return slices.ContainsFunc(d.open, func(o plan.Operation) bool { return o.Addr.SVM == a.SVM })
 }
 
-// A turned is a slot that has come, and where its schedule stands.
+// A turned is a backup that is due: at a slot, or since somebody has asked for it.
 type turned struct {
-	slot   schedule.Slot
+	slot   schedule.Slot // the zero Slot if it was asked for alone
 	source resource.Pos
+	lifted []string // ids of the orders
 }
 
 // takeTurn adds the step of a slot that has come; why says that there is none.
 func (d *decider) takeTurn(want, have *resource.Object, i int, turn *plan.Turn) (why schedule.Reason) {
 	f, at, slot := &want.Kind.Fields[i], want.Place(i), turn.Next.Slot
-	switch {
-	case f.Runs == resource.KeyBackup && d.Keepers == 0:
-		return schedule.NoRecipients
-	case f.Runs == resource.KeyBackup:
-		if d.backups == nil {
-			d.backups = map[resource.Addr]turned{}
-		}
-		d.backups[want.Addr] = turned{slot, at} // the step comes after those that a backup is owed for
-		return ""
-	case f.Runs == resource.RotatePassphrase && !want.Value(resource.PassphraseNext).IsSet():
-		return schedule.NoNext
+	if f.Runs == resource.KeyBackup {
+		return d.dueBackup(want, turned{slot: slot, source: at})
 	}
-	var s plan.Step
-	var ok bool
-	if f.Runs == resource.RotateKey {
-		s, ok = d.generate(want, i, slot)
-	} else {
-		s, ok = d.turnStep(want, have, f.Runs)
-	}
-	if !ok {
-		return schedule.Unchanged
+	s, why := d.turnStep(want, have, f.Runs, slot)
+	if why != "" {
+		return why
 	}
 	s.Source, s.Slot = at, slot
 	if d.elsewhere(&s, turn) {
@@ -141,12 +128,41 @@ func (d *decider) takeTurn(want, have *resource.Object, i int, turn *plan.Turn) 
 	return ""
 }
 
-// turnStep is the step of an action whose slot has come; ok is false if there is nothing for it
-// to do.
-func (d *decider) turnStep(want, have *resource.Object, action string) (s plan.Step, ok bool) {
-	if action == resource.RotatePassphrase {
-		return d.rotate(want, have)
+// dueBackup has a backup saved: the step comes after those that a backup is owed for.
+func (d *decider) dueBackup(want *resource.Object, t turned) (why schedule.Reason) {
+	if d.Keepers == 0 {
+		return schedule.NoRecipients
 	}
+	if d.backups == nil {
+		d.backups = map[resource.Addr]turned{}
+	}
+	d.backups[want.Addr] = t
+	return ""
+}
+
+// turnStep is the step of an action, at a slot or by hand; why says that there is nothing for it
+// to do. What it makes is named by the slot.
+func (d *decider) turnStep(want, have *resource.Object, action string, slot schedule.Slot) (s plan.Step, why schedule.Reason) {
+	var ok bool
+	switch action {
+	case resource.RotatePassphrase:
+		if !want.Value(resource.PassphraseNext).IsSet() {
+			return s, schedule.NoNext
+		}
+		s, ok = d.rotate(want, have)
+	case resource.RotateKey:
+		s, ok = d.generate(want, want.Timing(action), slot)
+	default:
+		s, ok = d.actionStep(want, have, action)
+	}
+	if !ok {
+		return s, schedule.Unchanged
+	}
+	return s, ""
+}
+
+// actionStep is the step of an action that the kind's table has.
+func (d *decider) actionStep(want, have *resource.Object, action string) (s plan.Step, ok bool) {
 	a, found := want.Kind.Action(action)
 	if !found {
 		return plan.Step{}, false
@@ -210,11 +226,19 @@ func (d *decider) askedFor(want, have *resource.Object) {
 		if a.Used || !d.Now.Before(a.Until) || a.Object != want.Addr.String() {
 			continue
 		}
-		j := slices.IndexFunc(d.plan.Steps, func(s plan.Step) bool { return s.Addr == want.Addr && s.Action == a.Action })
+		if due, slotted := d.backups[want.Addr]; a.Action == resource.KeyBackup && want.Kind.Backup != "" {
+			if !slotted {
+				due.source = want.Source
+			}
+			due.lifted = append(due.lifted, a.ID)
+			d.answer(want, a, d.dueBackup(want, due))
+			continue
+		}
+		j := slices.IndexFunc(d.plan.Steps, func(s plan.Step) bool { return s.Turning() == want.Addr && s.Action == a.Action })
 		if j < 0 {
-			s, ok := d.turnStep(want, have, a.Action)
-			if !ok {
-				d.note(want.Addr, fmt.Sprintf("%s is asked for by %s (%s), and has nothing to do", plan.Safe(a.Action), a.By, a.ID))
+			s, why := d.turnStep(want, have, a.Action, d.handSlot(want, a.Action))
+			if why != "" {
+				d.answer(want, a, why)
 				continue
 			}
 			d.add(s)
@@ -222,9 +246,31 @@ func (d *decider) askedFor(want, have *resource.Object) {
 		}
 		if s := &d.plan.Steps[j]; !slices.Contains(s.Lifted, a.ID) {
 			s.Lifted = append(s.Lifted, a.ID)
-			d.note(want.Addr, fmt.Sprintf("%s is asked for by %s: %s (%s); the order is used up by it", a.Action, a.By, a.Reason, a.ID))
+			d.answer(want, a, "")
 		}
 	}
+}
+
+// answer notes what comes of what somebody has asked for.
+func (d *decider) answer(want *resource.Object, a *plan.Ask, why schedule.Reason) {
+	if why != "" {
+		d.note(want.Addr, fmt.Sprintf("%s is asked for by %s (%s), and has nothing to do: %s", plan.Safe(a.Action), a.By, a.ID, why.Text()))
+		return
+	}
+	d.note(want.Addr, fmt.Sprintf("%s is asked for by %s: %s (%s); the order is used up by it", a.Action, a.By, a.Reason, a.ID))
+}
+
+// handSlot is what a slot would be called that were now, for an action that names what it makes
+// by its slot.
+func (d *decider) handSlot(want *resource.Object, action string) schedule.Slot {
+	i := want.Timing(action)
+	if action != resource.RotateKey || i < 0 {
+		return schedule.Slot{}
+	}
+	if s := d.schedule(want.Values[i].Timing()); s != nil {
+		return s.At(d.Now)
+	}
+	return schedule.Slot{}
 }
 
 // Rekey returns the plan that takes an action of one object now: the one that a schedule would
@@ -240,11 +286,9 @@ func Rekey(in Input, addr resource.Addr, action string) (plan.Plan, error) {
 	if have == nil || have.Kind != want.Kind {
 		return plan.Plan{}, fmt.Errorf("%s is in the file, and not on the cluster: apply comes first", addr)
 	}
-	s, ok := d.turnStep(want, have, action)
-	if !ok {
-		return plan.Plan{}, fmt.Errorf("%s of %s has nothing to do: what it would change is as the file says", action, addr)
+	if why := d.byHand(want, have, action); why != "" {
+		return plan.Plan{}, fmt.Errorf("%s of %s has nothing to do: %s", action, addr, why.Text())
 	}
-	d.add(s)
 	d.holdMixedReleases()
 	d.holdBusyStores()
 	d.holdSwitchover()
@@ -257,6 +301,24 @@ func Rekey(in Input, addr resource.Addr, action string) (plan.Plan, error) {
 	d.cite()
 	d.bind()
 	return d.plan, nil
+}
+
+// byHand adds the step of an action; why says that there is none.
+func (d *decider) byHand(want, have *resource.Object, action string) (why schedule.Reason) {
+	if action == resource.KeyBackup {
+		if why = d.dueBackup(want, turned{source: want.Source}); why == "" {
+			d.backup(want)
+		}
+		return why
+	}
+	if action == resource.RotateKey && want.Timing(action) < 0 {
+		return schedule.NoSchedule
+	}
+	s, why := d.turnStep(want, have, action, d.handSlot(want, action))
+	if why == "" {
+		d.add(s)
+	}
+	return why
 }
 
 // limitRekeys lets no more rekeys of a cluster run at a time than the policy says.

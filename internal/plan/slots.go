@@ -148,8 +148,8 @@ func (l *Ledger) NoteSlots(n SlotNote) {
 	})
 }
 
-// timed is the object whose schedule an operation is for, or may be.
-func (o *Operation) timed() resource.Addr {
+// Turning is the object whose schedule an operation is for, or may be.
+func (o *Operation) Turning() resource.Addr {
 	if o.For != (resource.Addr{}) {
 		return o.For
 	}
@@ -158,7 +158,7 @@ func (o *Operation) timed() resource.Addr {
 
 // beginSlot notes that a scheduled action sets out, on schedule or by hand.
 func (l *Ledger) beginSlot(o Operation) {
-	l.changeSlots(o.timed(), o.Action, func(s *Slots) {
+	l.changeSlots(o.Turning(), o.Action, func(s *Slots) {
 		s.Turn = o.Slot
 		if o.Slot.IsZero() {
 			s.State.LastStart = o.At
@@ -171,7 +171,7 @@ func (l *Ledger) beginSlot(o Operation) {
 
 // endSlot notes what came of a scheduled action.
 func (l *Ledger) endSlot(o Operation, e End) {
-	l.changeSlots(o.timed(), o.Action, func(s *Slots) {
+	l.changeSlots(o.Turning(), o.Action, func(s *Slots) {
 		s.Ended, s.Outcome = e.At, e.Outcome.String()
 		s.Keys, s.KeysAt = nil, time.Time{}
 		switch e.Outcome {

@@ -9,6 +9,7 @@ type State struct {
 	Last      Slot      `json:"last,omitzero"`     // the newest one on record; all before it are
 	LastStart time.Time `json:"began,omitzero"`    // when the action last began, on schedule or by hand
 	Seen      Slot      `json:"seen,omitzero"`     // one that came in time, as far as anybody looked, and waits
+	Second    bool      `json:"second,omitempty"`  // somebody else was first at a slot, and may be at the next: let it
 }
 
 // Fired returns the state once the action of a slot sets out at that time: fired is what is on
@@ -79,6 +80,7 @@ const (
 	Unchanged    Reason = "unchanged"     // no Decision gives it: whoever was to begin the action found nothing to do
 	NoNext       Reason = "no_next"       // the file does not say what is to be put in place
 	NoRecipients Reason = "no_recipients" // the file does not say for whom a backup is encrypted
+	NoSchedule   Reason = "no_schedule"   // the file does not say how what is made is called
 	Elsewhere    Reason = "elsewhere"     // somebody else has taken it: another agent, or a human
 )
 
@@ -94,6 +96,7 @@ var reasons = map[Reason]string{
 
 	NoNext:       "the file names no passphrase_next, and none is made up",
 	NoRecipients: "the file has no backup.recipients to encrypt the backup for",
+	NoSchedule:   "the file has no schedule for it, by which the new key would be named",
 	Elsewhere:    "somebody else has begun it, as the cluster shows: see that one agent alone looks after a cluster",
 }
 
@@ -188,18 +191,30 @@ func (s *Schedule) turn(slot Slot, in Input) Turn {
 		return Turn{}
 	}
 	t := Turn{Slot: slot, Begin: slot.At.Add(JitterOf(in.Seed, s.spec.Jitter)), End: slot.At.Add(s.spec.Window)}
-	if in.Instance != "" {
-		t.Begin = t.Begin.Add(fraction(in.Instance+" "+slot.ID(), min(longestOffset, t.End.Sub(t.Begin)/8)))
-	}
+	t.Begin = t.Begin.Add(s.apart(t, in))
 	if free := s.free(in.State); !in.State.LastStart.After(t.End) && free.After(t.Begin) && !free.After(t.End) {
 		t.Begin = free
 	}
 	return t
 }
 
-// longestOffset bounds by how much two agents begin apart: far more than one needs from its look
+// longestApart bounds by how much two agents begin apart: far more than one needs from its look
 // at the cluster's jobs to its own.
-const longestOffset = 2 * time.Minute
+const longestApart = 5 * time.Second
+
+// apart is how much later than its turn an agent begins, so that of two one is first. Whoever has
+// once come second stays behind from then on, by more than the other ever waits.
+func (s *Schedule) apart(t Turn, in Input) time.Duration {
+	if in.Instance == "" {
+		return 0
+	}
+	most := min(longestApart, t.End.Sub(t.Begin)/8, s.nearest/8)
+	d := fraction(in.Instance+" "+t.ID(), most)
+	if in.State.Second {
+		d += 2 * most
+	}
+	return d
+}
 
 // free is when min_interval is over.
 func (s *Schedule) free(st State) time.Time {

@@ -96,6 +96,8 @@ type Schedule struct {
 	spec Spec // with defaults, and the line in its one spelling
 	line *cron.SpecSchedule
 	zone *time.Location
+
+	nearest time.Duration // between two slots, by local times
 }
 
 // Spec returns what the schedule was made of: the line in its one spelling, and defaults where
@@ -199,6 +201,7 @@ func (s *Schedule) parseDistances(faults *Faults) {
 		return
 	}
 	near, between := b.Sub(a), local(a)+" and "+local(b)
+	s.nearest = near
 	if near < s.spec.MinInterval {
 		faults.add("schedule", "%s are %s apart, nearer than min_interval %s; write fewer slots, or a min_interval of %s or less",
 			between, short(near), short(s.spec.MinInterval), short(near))

@@ -60,7 +60,8 @@ func (l *life) live(from time.Time) {
 // pass is one look of the agent. It returns how long nothing comes.
 func (l *life) pass(truth time.Time) time.Duration {
 	now := truth.Add(l.skew)
-	in := schedule.Input{State: l.state, Now: now, Running: truth.Before(l.ends), Seed: l.name, Tolerance: max(2*l.every, 5*time.Minute)}
+	in := schedule.Input{State: l.state, Now: now, Running: truth.Before(l.ends), Seed: l.name, Instance: l.name, Tolerance: max(2*l.every, 5*time.Minute)}
+	in.State.Second = l.rnd.IntN(20) == 0 || in.State.Second
 	if in.State.Baseline.IsZero() {
 		l.latest = now
 	}
@@ -148,7 +149,7 @@ func TestEverySlotIsSettledOnce(t *testing.T) {
 			fate: map[string]schedule.Outcome{}, looks: map[string]bool{},
 		}
 		l.live(from)
-		d := l.s.Decide(schedule.Input{State: l.state, Now: l.latest, Seed: l.name})
+		d := l.s.Decide(schedule.Input{State: l.state, Now: l.latest, Seed: l.name, Instance: l.name})
 		for _, r := range d.Records {
 			l.settle(r.Slot, r.Outcome)
 		}

@@ -45,6 +45,11 @@ func parseLocal(text string) (time.Time, bool) {
 	return l, err == nil
 }
 
+// At returns what a slot at that moment would be called, to name what is made by hand.
+func (s *Schedule) At(at time.Time) Slot {
+	return Slot{Local: at.In(s.zone).Format(minutes), Zone: s.spec.Timezone, At: at}
+}
+
 // Slots returns the slots that are later than one instant and not later than another, oldest
 // first. Their identities grow strictly, their instants never fall.
 func (s *Schedule) Slots(after, until time.Time) iter.Seq[Slot] {
