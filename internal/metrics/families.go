@@ -65,7 +65,7 @@ func groups() []group {
 		{"Reconcile", []*family{reconciles, reconcileDuration, lastRun, lastSuccess, reconcileInterval, reconcileMode, pendingChanges, planBlocked, changes, openOperations, operationUnknown}},
 		{"Drift", []*family{driftedResources, driftFirstSeen, driftDetected}},
 		{"Key managers", []*family{clusterInfo, managerInfo, managerState, serverInfo, serverReachable, serverState, serverLastReachable, cloudReachable, ekmipReachable, certificateNotAfter, lastBackup, droppedObjects}},
-		{"Rekey", []*family{rekeys, rekeyLastSuccess, rekeyNextRun, rekeyMaxAge, rekeyRunning}},
+		{"Rekey", []*family{rekeys, rekeyLastSuccess, rekeyNextRun, rekeyMaxAge, rekeyRunning, rekeyDuration}},
 		{"ONTAP API", []*family{ontapUp, ontapRequests, requestDuration, ontapRetries}},
 		{"Agent", []*family{readOnlyMode}},
 	}
@@ -199,6 +199,9 @@ var (
 		"cluster", "svm", "target")
 	rekeyMaxAge = gauge("rekey_max_age_seconds",
 		"Greatest age of a key that the desired state allows; the series is absent where it allows any.",
+		"cluster", "svm", "target")
+	rekeyDuration = gauge("rekey_last_duration_seconds",
+		"Duration of the last rekey that ended, from its intent to when its end was known; the series is absent while none is known.",
 		"cluster", "svm", "target")
 	rekeyRunning = gauge("rekey_running",
 		"Whether a rekey is under way: it was sent, and no end of it is known.",

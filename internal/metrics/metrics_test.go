@@ -90,6 +90,7 @@ func madeUp(m *Metrics) {
 		Ledger: &plan.Ledger{
 			Objects: map[resource.Addr]plan.Remembered{hr: {Slots: map[string]plan.Slots{"rekey_external": {
 				Done: 7, Failed: 1, Skipped: 2, Missed: 3, Unknown: 1, Succeeded: start.Add(-30 * 24 * time.Hour),
+				State: schedule.State{LastStart: start.Add(-30*24*time.Hour - 2*time.Minute)}, Ended: start.Add(-30 * 24 * time.Hour),
 			}}}},
 			Open: []plan.Operation{{Addr: hr, Op: plan.Act, Action: "rekey_external"}},
 		},

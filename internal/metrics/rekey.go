@@ -52,8 +52,9 @@ func schedules(wanted []*resource.Object) map[target]scheduled {
 
 // rekey is what is known of one.
 type rekey struct {
-	next    time.Time // when its next slot may begin; zero if none is known
-	last    time.Time // when it last succeeded; zero if that is not known
+	next    time.Time     // when its next slot may begin; zero if none is known
+	last    time.Time     // when it last succeeded; zero if that is not known
+	took    time.Duration // the last that ended; 0 if none is known, or one is under way
 	running bool
 	results [len(rekeyResults)]int
 }
@@ -71,8 +72,9 @@ func remembered(c *cluster, p *plan.Plan, l *plan.Ledger) map[target]rekey {
 		m[t] = rekey{
 			next: c.rekeys[t].next,
 			last: known.Succeeded,
+			took: known.Took(),
 			running: slices.ContainsFunc(l.Open, func(o plan.Operation) bool {
-				return o.Addr == s.addr && o.Action == s.action
+				return o.Turning() == s.addr && o.Action == s.action
 			}),
 			results: [...]int{known.Done, known.Failed, known.Skipped, known.Missed, known.Unknown},
 		}
@@ -112,6 +114,9 @@ func (out series) rekeys(c *cluster) {
 		}
 		if !r.last.IsZero() {
 			out.put(rekeyLastSuccess, unix(r.last), c.label, t.svm, t.name)
+		}
+		if r.took > 0 {
+			out.put(rekeyDuration, r.took.Seconds(), c.label, t.svm, t.name)
 		}
 		out.put(rekeyRunning, oneIf(r.running), c.label, t.svm, t.name)
 		for i, word := range rekeyResults {

@@ -82,6 +82,21 @@ func TestRekeys(t *testing.T) {
 			"that is another action",
 		},
 		{
+			"a key is made for it", []Pass{{Plan: turns(start), Ledger: slots(plan.Slots{}, plan.Operation{Op: plan.Create, Addr: addr("azure_key_vault", "vs_hr", "new"), For: hr, Action: rekeyExternal})}},
+			want{sample("_running", ""): "1"},
+			"an operation may be about another object than the one whose schedule it is for",
+		},
+		{
+			"it took a while", []Pass{{Plan: turns(start), Ledger: slots(plan.Slots{State: schedule.State{LastStart: start}, Ended: start.Add(90 * time.Second)})}},
+			want{sample("_last_duration_seconds", ""): "90"},
+			"from its intent to its end",
+		},
+		{
+			"it takes a while", []Pass{{Plan: turns(start), Ledger: slots(plan.Slots{State: schedule.State{LastStart: start}, Ended: start.Add(-90 * time.Second)})}},
+			want{sample("_last_duration_seconds", ""): ""},
+			"the end on record is of the one before",
+		},
+		{
 			"no slot comes", []Pass{{Plan: turns(start), Ledger: slots(plan.Slots{})}, {Plan: turns(time.Time{}), Ledger: slots(plan.Slots{})}},
 			want{sample("_next_run_timestamp_seconds", ""): ""},
 			"a schedule may end",

@@ -37,6 +37,14 @@ type Slots struct {
 	Succeeded time.Time `json:"succeeded,omitzero"`
 }
 
+// Took is how long the action took that last ended; 0 while one is under way, or none is known.
+func (s *Slots) Took() time.Duration {
+	if s.State.LastStart.IsZero() {
+		return 0
+	}
+	return max(s.Ended.Sub(s.State.LastStart), 0)
+}
+
 // A SlotNote is what a look makes of the schedule of one action: slots that will not begin it,
 // and what is to be remembered.
 type SlotNote struct {
