@@ -45,6 +45,7 @@ type rekeyJSON struct {
 	LastEnd     *time.Time `json:"last_end,omitempty"`
 	LastOutcome string     `json:"last_outcome,omitempty"`
 	LastSuccess *time.Time `json:"last_success,omitempty"`
+	Verified    *time.Time `json:"last_verified,omitempty"` // when every node was seen to have what it made
 	Fired       int        `json:"fired"`
 	Missed      int        `json:"missed"`
 	Skipped     int        `json:"skipped"`
@@ -115,7 +116,7 @@ func (c *common) rekeys(want *desired.State) ([]rekeyJSON, error) {
 
 func rekeyOf(t *plan.Turn, open []plan.Operation) rekeyJSON {
 	r := rekeyJSON{Object: t.Addr.String(), Action: t.Action, Schedule: t.Timing.Schedule, Timezone: t.Timing.Timezone, State: "waits",
-		LastEnd: orNil(t.Slots.Ended), LastOutcome: t.Slots.Outcome, LastSuccess: orNil(t.Slots.Succeeded),
+		LastEnd: orNil(t.Slots.Ended), LastOutcome: t.Slots.Outcome, LastSuccess: orNil(t.Slots.Succeeded), Verified: orNil(t.Slots.Verified),
 		Fired: t.Slots.Fired, Missed: t.Slots.Missed, Skipped: t.Slots.Skipped}
 	if last := t.Slots.State.Last; !last.IsZero() {
 		r.LastSlot = last.ID()
@@ -168,6 +169,9 @@ func (c *common) tellRekeys(list []rekeyJSON) error {
 		}
 		if r.State == "waits" && r.LastOutcome != "" {
 			how += ", last " + r.LastOutcome
+		}
+		if r.LastSuccess != nil && r.Action != resource.KeyBackup && (r.Verified == nil || r.Verified.Before(*r.LastSuccess)) {
+			how += ", not verified yet"
 		}
 		if r.Missed > 0 {
 			how += fmt.Sprintf(", %d missed", r.Missed)

@@ -182,8 +182,12 @@ func (l *Loop) readMore(ctx context.Context, have *resource.Cluster, p *plan.Pla
 		}
 		news = true
 	}
-	if len(p.WantsKeys) > 0 && have.Keys == nil {
-		with.Keys, news = l.Edges.Reader.Keys(ctx, have, p.WantsKeys), true
+	if len(p.WantsKeys) > 0 {
+		stores := p.WantsKeys
+		if have.Keys != nil {
+			stores = append(slices.Clone(have.Keys.Stores), stores...)
+		}
+		with.Keys, news = l.Edges.Reader.Keys(ctx, have, stores), true
 	}
 	if len(p.WantsJobs) > 0 && have.Begun == nil {
 		sought := make([]resource.JobSought, len(p.WantsJobs))

@@ -168,7 +168,7 @@ func (r *Rekeys) wave(cluster string, s *plan.Step, line string) string {
 	if begun < r.waves[cluster].Room(objects, succeeded) {
 		return ""
 	}
-	return fmt.Sprintf("%d of the %d objects that share this slot go first, and the others wait until those have succeeded (policy.waves): now for %s",
+	return fmt.Sprintf("%d of the %d objects that share this slot go first, and the others wait until those have succeeded and were verified (policy.waves): now for %s",
 		begun, objects, open.Addr)
 }
 

@@ -155,3 +155,45 @@ func TestWavesEnd(t *testing.T) {
 func (w *world) vault(i int) resource.Addr {
 	return resource.Addr{Cluster: fmt.Sprintf("c%d", i+1), SVM: "vs1", Kind: "azure_key_vault"}
 }
+
+// A rekey has succeeded once it was looked at: while a node lacks keys or is away the others wait.
+func TestWavesVerify(t *testing.T) {
+	const clusters = 4
+	for _, tt := range []struct{ name, bad, good, flaw string }{
+		{"keys", `{"volumes":{"vs1":{"encrypted":1}},"missing_keys":{"node2":["*"]}}`, `{"missing_keys":{"node2":[]}}`, "node2 lacks "},
+		{"node", `{"nodes":{"node2":{"state":"down"}}}`, `{"nodes":{"node2":{"state":"up"}}}`, "node2 is away"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			simulate(t, clusters, func(t *testing.T, w *world) {
+				w.vaults(clusters, 100, "")
+				after(time.Hour + 2*time.Minute) // the canary is under way
+				canary := -1
+				for i := range clusters {
+					if list, _ := w.requests(fmt.Sprintf("c%d", i+1), 0); slices.ContainsFunc(list, func(r request) bool { return strings.HasSuffix(r.Path, "/rekey-internal") }) {
+						canary = i
+					}
+				}
+				name := fmt.Sprintf("c%d", canary+1)
+				w.call(name, "PATCH", "/sim/world", tt.bad)
+				after(40 * time.Minute)
+				if n := len(w.rekeyed(clusters)); n != 1 {
+					t.Fatalf("%d have begun", n)
+				}
+				p := w.passesOf(name)
+				last := p[len(p)-1]
+				if s := last.Ledger.Objects[w.vault(canary)].Slots["rekey_internal"]; s.Outcome != "applied" || !s.Unverified() || !strings.Contains(last.Plan.Turns[0].Flaw, tt.flaw) {
+					t.Errorf("the canary is %q, %q", s.Outcome, last.Plan.Turns[0].Flaw)
+				}
+				if n := w.log.count("event=slot.unverified"); n != 1 {
+					t.Errorf("told %d times", n)
+				}
+				w.call(name, "PATCH", "/sim/world", tt.good)
+				after(time.Hour)
+				if begun := w.rekeyed(clusters); len(begun) != clusters {
+					t.Errorf("once all is well %d have begun", len(begun))
+				}
+				w.stop()
+			})
+		})
+	}
+}

@@ -37,6 +37,7 @@ type worker struct {
 	failures int
 	told     map[string]bool   // what was told of failures since the last success
 	held     map[string]string // what was told of held and refused steps: a fact is told once
+	flaws    map[string]string // likewise of what is wrong after scheduled actions
 }
 
 // A task is what a worker works on; it is replaced as a whole.
@@ -179,7 +180,7 @@ func (w *worker) rest(p Pass, spec desired.Cluster) time.Duration {
 	case err != nil && !(p.Perished() && p.Report.Changed()):
 		w.failures++
 		return pause(w.failures, w.fleet.random(w.name))
-	case p.Report != nil && p.Report.Changed():
+	case p.Report != nil && p.Report.Changed(), len(p.Plan.Settled) > 0:
 		w.failures = 0
 		return min(readBack, w.fleet.interval(spec))
 	default:
@@ -191,7 +192,7 @@ func (w *worker) rest(p Pass, spec desired.Cluster) time.Duration {
 // untilTurn is how long to wait for the next slot of a schedule, if that is less than rest.
 func untilTurn(turns []plan.Turn, rest time.Duration) time.Duration {
 	for _, t := range turns {
-		if wait := time.Until(t.Next.Begin); !t.Due && wait > 0 {
+		if wait := time.Until(t.Next.Begin.Add(t.Next.Apart)); !t.Due && wait > 0 {
 			rest = min(rest, wait+time.Millisecond)
 		}
 	}
@@ -208,6 +209,7 @@ func (w *worker) tell(p Pass) {
 		}
 	}
 	tellSlots(log, p.Plan.Slots)
+	w.tellFlaws(log, p.Plan.Turns)
 	if p.Report != nil && p.Report.Stale() > 0 {
 		log.Warn("steps left, since what they rest on is old; the next pass looks again", "event", "plan.stale", "steps", p.Report.Stale())
 	}
@@ -253,6 +255,22 @@ func tellSlots(log *slog.Logger, notes []plan.SlotNote) {
 				"object", n.Addr.String(), "action", n.Action, "slot", r.ID(), "reason", string(r.Reason), "text", r.Reason.Text())
 		}
 	}
+}
+
+// tellFlaws reports what is wrong after a scheduled action has succeeded, each thing once.
+func (w *worker) tellFlaws(log *slog.Logger, turns []plan.Turn) {
+	now := map[string]string{}
+	for i := range turns {
+		t := &turns[i]
+		if t.Flaw == "" {
+			continue
+		}
+		key := t.Addr.String() + " " + t.Action
+		if now[key] = t.Flaw; w.flaws[key] != t.Flaw {
+			log.Warn("scheduled action succeeded and is not verified", "event", "slot.unverified", "object", t.Addr.String(), "action", t.Action, "reason", t.Flaw)
+		}
+	}
+	w.flaws = now
 }
 
 func tellStep(log *slog.Logger, r plan.Result) {

@@ -99,8 +99,7 @@ func (d *decider) restoreTo(s *plan.Step, name string) string {
 
 // lacking notes which nodes lack keys of a key manager, as far as the release tells.
 func (d *decider) lacking(m *resource.Object) {
-	if d.Have.Keys == nil {
-		d.plan.WantsKeys = []string{m.ID}
+	if !d.keysRead([]string{m.ID}) {
 		return
 	}
 	lacks, all := map[string]map[string]bool{}, map[string]bool{}

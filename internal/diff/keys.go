@@ -27,12 +27,7 @@ func (d *decider) holdKeys() {
 			continue
 		}
 		switch {
-		case d.Have.Keys == nil:
-			for _, uuid := range append(stores, d.stores("")...) {
-				if !slices.Contains(d.plan.WantsKeys, uuid) {
-					d.plan.WantsKeys = append(d.plan.WantsKeys, uuid)
-				}
-			}
+		case !d.keysRead(append(slices.Clone(stores), d.stores("")...)):
 			d.heed(s, s.Source, unread(plan.Keys, "which keys the nodes have"))
 		case d.Have.Keys.Err != "":
 			d.block(s, s.Source, plan.Held, plan.Keys, "which keys the nodes have could not be read: "+plan.Safe(d.Have.Keys.Err))
@@ -42,6 +37,19 @@ func (d *decider) holdKeys() {
 			d.keptByCluster(s)
 		}
 	}
+}
+
+// keysRead says whether the keys of those stores were read, and has them read if not.
+func (d *decider) keysRead(stores []string) bool {
+	if d.Have.Keys.Covers(stores) {
+		return true
+	}
+	for _, uuid := range stores {
+		if !slices.Contains(d.plan.WantsKeys, uuid) {
+			d.plan.WantsKeys = append(d.plan.WantsKeys, uuid)
+		}
+	}
+	return false
 }
 
 // needsKeys says whether a step is one that every node must have its keys for.
@@ -71,16 +79,20 @@ func (d *decider) stores(svm string) []string {
 
 // missingKeys holds a step while a node lacks a key of its scope.
 func (d *decider) missingKeys(s *plan.Step, stores []string) {
+	if node, n := d.nodeLacking(stores); n > 0 {
+		d.block(s, s.Source, plan.Held, plan.Keys, fmt.Sprintf("%s lacks %d keys of this scope: have them restored first (kmagent key restore; of an onboard key manager: synchronize)", node, n))
+	}
+}
+
+// nodeLacking returns a node that lacks keys of those stores, and how many; none if every node has all.
+func (d *decider) nodeLacking(stores []string) (node string, n int) {
 	lacks := map[string]bool{}
-	node := ""
 	for _, k := range d.Have.Keys.Keys {
 		if slices.Contains(stores, k.Store) && !k.Restored && (node == "" || node == k.Node) {
 			node, lacks[k.ID] = k.Node, true
 		}
 	}
-	if node != "" {
-		d.block(s, s.Source, plan.Held, plan.Keys, fmt.Sprintf("%s lacks %d keys of this scope: have them restored first (kmagent key restore; of an onboard key manager: synchronize)", node, len(lacks)))
-	}
+	return node, len(lacks)
 }
 
 // onlyHolder holds the removal of a key server that alone holds a key (65536700).

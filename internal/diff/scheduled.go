@@ -41,8 +41,9 @@ func (d *decider) slot(want, have *resource.Object, i int) {
 		}
 	}
 	d.noteKeys(&note, have, &turn.Slots)
+	d.verify(&note, &turn, want, have)
 	d.plan.Turns = append(d.plan.Turns, turn)
-	if turn.Slots.Line != note.Line || turn.Slots.State != note.State || len(note.Records) > 0 || !note.KeysAt.IsZero() {
+	if turn.Slots.Line != note.Line || turn.Slots.State != note.State || len(note.Records) > 0 || !note.KeysAt.IsZero() || !note.Verified.IsZero() {
 		d.plan.Slots = append(d.plan.Slots, note)
 	}
 }

@@ -19,7 +19,7 @@ var keysSince = resource.Version{Generation: 9, Major: 11}
 // be read is in the report, and is no error of the pass: it holds what waits for it alone.
 func (r *Reader) Keys(ctx context.Context, c *resource.Cluster, stores []string) *resource.KeyReport {
 	if c.Version.Before(keysSince) {
-		return &resource.KeyReport{}
+		return &resource.KeyReport{Stores: stores}
 	}
 	var reads []func(context.Context) ([]resource.HeldKey, error)
 	for _, store := range stores {
@@ -35,9 +35,9 @@ func (r *Reader) Keys(ctx context.Context, c *resource.Cluster, stores []string)
 	}
 	if err := group.Wait(); err != nil {
 		passOn(err)
-		return &resource.KeyReport{Err: err.Error()}
+		return &resource.KeyReport{Stores: stores, Err: err.Error()}
 	}
-	report := &resource.KeyReport{}
+	report := &resource.KeyReport{Stores: stores}
 	for _, keys := range found {
 		report.Keys = append(report.Keys, keys...)
 	}

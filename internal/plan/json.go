@@ -53,6 +53,7 @@ type (
 		Zone    string `json:"timezone,omitempty"`
 		Begin   string `json:"begin,omitempty"` // RFC 3339, as is end
 		End     string `json:"end,omitempty"`
+		Flaw    string `json:"unverified,omitempty"` // what is wrong since it last succeeded
 	}
 	noteJSON struct {
 		Address  string `json:"address"`
@@ -92,7 +93,7 @@ func (p *Plan) json() clusterJSON {
 		c.Notes = append(c.Notes, noteJSON{n.Addr.String(), n.Source.String(), n.Rule, severity, n.Text})
 	}
 	for _, t := range p.Turns {
-		j := turnJSON{Address: t.Addr.String(), Source: t.Source.String(), Action: t.Action, Due: t.Due}
+		j := turnJSON{Address: t.Addr.String(), Source: t.Source.String(), Action: t.Action, Due: t.Due, Flaw: t.Flaw}
 		if !t.Next.IsZero() {
 			j.Slot, j.Zone = t.Next.Local, t.Next.Zone
 			j.Begin, j.End = t.Next.Begin.UTC().Format(time.RFC3339), t.Next.End.UTC().Format(time.RFC3339)

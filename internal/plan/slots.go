@@ -35,6 +35,8 @@ type Slots struct {
 	Outcome string    `json:"outcome,omitempty"` // what that was
 	// Succeeded is when the action last did what it was to do; zero: never, as far as is known.
 	Succeeded time.Time `json:"succeeded,omitzero"`
+	// Verified is when a look after that found all nodes to have what it made; before Succeeded: not yet.
+	Verified time.Time `json:"verified,omitzero"`
 }
 
 // Took is how long the action took that last ended; 0 while one is under way, or none is known.
@@ -55,7 +57,13 @@ type SlotNote struct {
 	State   schedule.State
 	Keys    []string  // of [Slots]
 	KeysAt  time.Time // zero: they were not looked at
+
+	Verified time.Time // of [Slots]; zero: there is nothing new to say of it
 }
+
+// Unverified says whether the action has succeeded, and no look since has found that every node has
+// what it made.
+func (s *Slots) Unverified() bool { return s.Verified.Before(s.Succeeded) }
 
 // A Turn is what a plan tells of the schedule of one action.
 type Turn struct {
@@ -68,6 +76,7 @@ type Turn struct {
 	Next   schedule.Turn // the slot that is due, or comes next; the zero Turn if there is none
 	Timing resource.Timing
 	Slots  Slots
+	Flaw   string // what is wrong since it last succeeded; empty if nothing is, as far as was looked
 }
 
 // Text says in a line what is scheduled, and when in the time of its zone.
@@ -88,6 +97,9 @@ func (t *Turn) Text() string {
 	}
 	if !t.Slots.Succeeded.IsZero() {
 		s += "; last done at " + t.local(t.Slots.Succeeded)
+	}
+	if t.Flaw != "" {
+		s += ", and not verified: " + t.Flaw
 	}
 	if t.Slots.Missed > 0 {
 		s += fmt.Sprintf("; %d missed", t.Slots.Missed)
@@ -110,7 +122,7 @@ type Taken struct {
 	Action  string
 	Line    string // of the schedule
 	Slot    schedule.Slot
-	Outcome Outcome // NotAttempted while the end is not known
+	Outcome Outcome // NotAttempted while the end is not known, or was not verified
 }
 
 // Taken lists them, by address and action.
@@ -122,7 +134,7 @@ func (l *Ledger) Taken() []Taken {
 				continue
 			}
 			t := Taken{Addr: a, Action: action, Line: s.Line, Slot: s.Turn}
-			if !s.Ended.Before(s.State.LastStart) {
+			if !s.Ended.Before(s.State.LastStart) && !s.Unverified() {
 				t.Outcome = OutcomeOf(s.Outcome)
 			}
 			out = append(out, t)
@@ -141,6 +153,9 @@ func (l *Ledger) NoteSlots(n SlotNote) {
 		s.State = n.State
 		if !n.KeysAt.IsZero() {
 			s.Keys, s.KeysAt = n.Keys, n.KeysAt
+		}
+		if !n.Verified.IsZero() {
+			s.Verified = n.Verified
 		}
 		for _, r := range n.Records {
 			switch r.Outcome {

@@ -1,6 +1,9 @@
 package resource
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Cluster is what one pass saw of a cluster. It is complete or it does not exist: a
 // reader that missed a page returns an error instead. It is not changed once made.
@@ -45,8 +48,14 @@ func (c *Cluster) Find(a Addr) *Object {
 // A KeyReport is which keys the key stores hold that were asked, and which nodes have them. It
 // is read only while a decision waits for it; nil: it was not asked for.
 type KeyReport struct {
-	Keys []HeldKey
-	Err  string // why it could not be read; then there are no keys in it
+	Stores []string // UUIDs of those that were asked; nil: all of the cluster's
+	Keys   []HeldKey
+	Err    string // why it could not be read; then there are no keys in it
+}
+
+// Covers says whether those key stores were asked. Of a nil report none was.
+func (r *KeyReport) Covers(stores []string) bool {
+	return r != nil && (r.Stores == nil || !slices.ContainsFunc(stores, func(s string) bool { return !slices.Contains(r.Stores, s) }))
 }
 
 // A HeldKey is a key in a key store, as one node sees it on one key server.

@@ -43,6 +43,8 @@ type Decision struct {
 type Turn struct {
 	Slot
 	Begin, End time.Time
+
+	Apart time.Duration // so much later than Begin this agent begins, so that of two by accident one is first
 }
 
 // A Record is what became of a slot whose action did not begin.
@@ -116,10 +118,9 @@ const limit = 1000
 //	there is a newer one                missed
 //	an action is under way              skipped, from Begin on
 //	nobody saw it come                  missed, or with catch_up once due
-//	else                                due from Begin on
+//	else                                due from Begin on, and Apart
 //
-// Begin is the slot and the object's jitter, and some seconds that differ between agents, so that
-// of two by accident one sees what the other has begun; or later, when min_interval is over. While the clock
+// Begin is the slot and the object's jitter, or later, when min_interval is over. While the clock
 // is before LastStart, the last slot on record or the baseline, nothing is due and nothing is
 // recorded: one that was set back must not repeat what was.
 func (s *Schedule) Decide(in Input) Decision {
@@ -157,7 +158,7 @@ func (s *Schedule) Decide(in Input) Decision {
 			continue
 		}
 		d.State.Seen = slot
-		if in.Now.Before(t.Begin) {
+		if in.Now.Before(t.Begin.Add(t.Apart)) {
 			d.Next = t
 		} else {
 			d.Due = t
@@ -191,10 +192,10 @@ func (s *Schedule) turn(slot Slot, in Input) Turn {
 		return Turn{}
 	}
 	t := Turn{Slot: slot, Begin: slot.At.Add(JitterOf(in.Seed, s.spec.Jitter)), End: slot.At.Add(s.spec.Window)}
-	t.Begin = t.Begin.Add(s.apart(t, in))
 	if free := s.free(in.State); !in.State.LastStart.After(t.End) && free.After(t.Begin) && !free.After(t.End) {
 		t.Begin = free
 	}
+	t.Apart = s.apart(t, in)
 	return t
 }
 

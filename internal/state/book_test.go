@@ -236,6 +236,9 @@ func randomWrite(rnd *rand.Rand, b *Book, at time.Time) error {
 			n.Keys, n.KeysAt = []string{"key-" + strconv.Itoa(rnd.IntN(3))}, at
 		}
 		if rnd.IntN(2) == 0 {
+			n.Verified = at
+		}
+		if rnd.IntN(2) == 0 {
 			n.Records = []schedule.Record{{Slot: slot, Outcome: schedule.Skipped, Reason: schedule.Elsewhere}, {Slot: slot, Outcome: schedule.Missed, Reason: schedule.Late}}
 		}
 		return b.NoteSlots([]plan.SlotNote{n}, at)

@@ -76,6 +76,8 @@ type slotNote struct {
 	State   schedule.State    `json:"state"`
 	Keys    []string          `json:"keys,omitempty"`
 	KeysAt  time.Time         `json:"keys_at,omitzero"`
+
+	Verified time.Time `json:"verified,omitzero"`
 }
 
 type sighting struct {
@@ -243,7 +245,7 @@ func note(cluster string, led *plan.Ledger, r record) {
 		}
 	case r.Slots != nil:
 		for _, s := range r.Slots {
-			led.NoteSlots(plan.SlotNote{Addr: s.Addr.in(cluster), Action: s.Action, Line: s.Line, Records: s.Records, State: s.State, Keys: s.Keys, KeysAt: s.KeysAt})
+			led.NoteSlots(plan.SlotNote{Addr: s.Addr.in(cluster), Action: s.Action, Line: s.Line, Records: s.Records, State: s.State, Keys: s.Keys, KeysAt: s.KeysAt, Verified: s.Verified})
 		}
 	case r.Begin != nil:
 		o := r.Begin.in(cluster)

@@ -22,6 +22,7 @@ type Schedule struct {
 	Ended    time.Time `json:"ended_at,omitzero"`        // when it last came to an end that is known
 	Outcome  string    `json:"outcome,omitempty"`        // what that was: applied or failed
 	Last     time.Time `json:"last_success,omitzero"`    // zero: none is known
+	Flaw     string    `json:"unverified,omitempty"`     // what is wrong since then
 	MaxAge   float64   `json:"max_age_seconds,omitzero"` // of what it makes anew; 0: any
 	Missed   int       `json:"missed,omitempty"`         // slots
 	Skipped  int       `json:"skipped,omitempty"`        // slots
@@ -36,14 +37,14 @@ func (c *picture) schedule(p *plan.Plan, l *plan.Ledger) {
 		known := t.Slots
 		s := Schedule{
 			Address: plan.Safe(t.Addr.String()), Action: t.Action, Schedule: plan.Safe(t.Timing.String()),
-			Due: t.Due, MaxAge: t.Timing.MaxAge.Seconds(),
+			Due: t.Due, Flaw: t.Flaw, MaxAge: t.Timing.MaxAge.Seconds(),
 		}
 		if !t.Next.IsZero() {
 			s.Next, s.Until = t.Next.Begin.UTC(), t.Next.End.UTC()
 		}
 		if l != nil {
 			known = l.Objects[t.Addr].Slots[t.Action]
-			s.Running = slices.ContainsFunc(l.Open, func(o plan.Operation) bool { return o.Addr == t.Addr && o.Action == t.Action })
+			s.Running = slices.ContainsFunc(l.Open, func(o plan.Operation) bool { return o.Turning() == t.Addr && o.Action == t.Action })
 		}
 		if t.Due && known.State.Last.ID() == t.Next.ID() { // it has begun, and the next pass knows the next
 			s.Next, s.Until, s.Due = time.Time{}, time.Time{}, false
@@ -58,7 +59,7 @@ func (c *picture) schedule(p *plan.Plan, l *plan.Ledger) {
 
 // rank has those that a human should see to first, so that they are not cut off.
 func (s *Schedule) rank(now time.Time) int {
-	if s.failed() || s.overdue(now) {
+	if s.failed() || s.overdue(now) || s.Flaw != "" {
 		return 0
 	}
 	return 1
@@ -79,6 +80,9 @@ func (c *Cluster) late(only string, now time.Time, add func(command, format stri
 		s := &c.Schedules[i]
 		if s.failed() {
 			add("kmagent plan"+only, "%s of %s failed %s ago", s.Action, s.Address, since(now, s.Ended))
+		}
+		if s.Flaw != "" {
+			add("kmagent plan"+only, "%s of %s succeeded %s ago and is not verified: %s", s.Action, s.Address, since(now, s.Last), s.Flaw)
 		}
 		if s.overdue(now) {
 			add("kmagent plan"+only, "%s of %s was last done %s ago; the file allows %s", s.Action, s.Address, since(now, s.Last), span(time.Duration(s.MaxAge*float64(time.Second))))
