@@ -163,7 +163,12 @@ func inShard(t *testing.T, points []*point) []*point {
 }
 
 // A tally is what the points of one operation came to.
-type tally struct{ points, kills, aged, human, failed int }
+type tally struct{ points, kills, aged, human, again, missed, failed int }
+
+func (t *tally) add(o tally) {
+	t.points, t.kills, t.aged, t.human = t.points+o.points, t.kills+o.kills, t.aged+o.aged, t.human+o.human
+	t.again, t.missed, t.failed = t.again+o.again, t.missed+o.missed, t.failed+o.failed
+}
 
 // mostFailures is how many failures are told.
 const mostFailures = 5
@@ -191,8 +196,10 @@ func (p *pool) try(t *testing.T, points []*point) map[string]*tally {
 			c.points++
 			c.kills += o.killed
 			c.aged += o.aged
-			if o.human {
-				c.human++
+			for n, is := range map[*int]bool{&c.human: o.human, &c.again: o.again, &c.missed: o.missed} {
+				if is {
+					*n++
+				}
 			}
 			if err != nil {
 				c.failed++
@@ -216,9 +223,9 @@ func report(stories []*story, tallies map[string]*tally) string {
 	var sum tally
 	boundaries := 0
 	line := func(name string, passes, boundaries int, c tally) {
-		fmt.Fprintf(&b, "%-32s %6d %10d %6d %6d %6d %6d %6d\n", name, passes, boundaries, c.points, c.kills, c.aged, c.human, c.failed)
+		fmt.Fprintf(&b, "%-32s %6d %10d %6d %6d %6d %6d %6d %6d %6d\n", name, passes, boundaries, c.points, c.kills, c.aged, c.human, c.again, c.missed, c.failed)
 	}
-	fmt.Fprintf(&b, "%-32s %6s %10s %6s %6s %6s %6s %6s\n", "operation", "passes", "boundaries", "points", "kills", "waited", "human", "failed")
+	fmt.Fprintf(&b, "%-32s %6s %10s %6s %6s %6s %6s %6s %6s %6s\n", "operation", "passes", "boundaries", "points", "kills", "waited", "human", "again", "missed", "failed")
 	for _, st := range stories {
 		c := tallies[st.name]
 		if c == nil {
@@ -230,7 +237,7 @@ func report(stories []*story, tallies map[string]*tally) string {
 		}
 		line(st.name, len(st.stages), n, *c)
 		boundaries += n
-		sum = tally{sum.points + c.points, sum.kills + c.kills, sum.aged + c.aged, sum.human + c.human, sum.failed + c.failed}
+		sum.add(*c)
 	}
 	line("all", 0, boundaries, sum)
 	return b.String()

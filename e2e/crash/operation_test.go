@@ -1,13 +1,18 @@
 package crash
 
-import "strings"
+import (
+	"strings"
+	"time"
+
+	"kmagent/internal/resource"
+)
 
 // An operation is something that the agent does to a cluster, in one pass or several.
 type operation struct {
 	name    string
 	first   string            // of the file: what was there before that
 	before  string            // what is there already
-	after   string            // what is wanted then
+	after   string            // what is wanted then; the same if it is empty
 	changed map[string]string // those that are others with after
 	world   string            // of the cluster, from the beginning
 	then    string            // and what happens to it before the operation
@@ -16,8 +21,15 @@ type operation struct {
 	forget  bool              // the state is lost before it: what is there was there before us
 	jobs    bool              // those of what was there are of a moment ago
 	human   bool              // a human has to say what came of it, if no answer did
+	slot    string            // the action whose slot comes then
 	lasting bool              // it may wait for an hour, if no answer came
 }
+
+// The actions that rekey.
+const (
+	rekeyInternal = "rekey_internal"
+	rekeyExternal = "rekey_external"
+)
 
 const (
 	passphrase1 = "canary 1 that is long enough for a passphrase"
@@ -65,7 +77,21 @@ const (
 // secrets are those that the files name, at first.
 func secrets() map[string]string {
 	return map[string]string{"ks": "canary-ks-1", "azure": "canary-azure-1", "secret": "canary-secret-1", "nse": "canary-nse-1-long-enough",
-		"gcp": `{"client_email": "kms@example.net", "private_key": "canary-1"}`, "okm": passphrase1, "okm-old": passphrase1}
+		"gcp": `{"client_email": "kms@example.net", "private_key": "canary-1"}`, "okm": passphrase1, "okm-old": passphrase1, "okm-next": passphrase2}
+}
+
+// aDay is how long what was there before a slot has been there: since then the schedule of
+// anHourAgo has had one slot, and has no other for as long as the test may take.
+const aDay = 25 * time.Hour
+
+// anHourAgo is a timing with a slot an hour before now, and one on every other day.
+func anHourAgo(now time.Time, more string) string {
+	return now.UTC().Add(-time.Hour).Format(`{schedule: "4 15 * * *", window: 20h, catch_up: once`) + more + "}"
+}
+
+// with is an object with one more field.
+func with(object, name, value string) string {
+	return strings.Replace(object, "}\n", ", "+name+": "+value+"}\n", 1)
 }
 
 // duration is how long jobs take: the agent asks for them at once, after 200 ms and after 600.
@@ -84,6 +110,10 @@ func operations() []operation {
 	servers := externalOf("", "kmip-ca", "{server: ks1}, {server: ks2}")
 	nse := func(more string) string {
 		return servers + "auth_keys: [" + more + "]\n"
+	}
+	slot, keepOne := anHourAgo(time.Now(), ""), anHourAgo(time.Now(), ", keep: 1")
+	scheduled := func(onboard, action string) string {
+		return keepers + "key_managers:\n  - onboard: {" + onboard + "}\n    " + action + ": " + slot + "\n"
 	}
 	return []operation{
 		{name: "create external", after: external(password)},
@@ -120,7 +150,7 @@ func operations() []operation {
 		{name: "rekey azure, just rekeyed", first: azure("1", ""), before: azure("2", ""), after: azure("3", ""), lasting: true, jobs: true},
 		{name: "change a secret, just changed", first: azure("1", ""), before: azure("1", ", port: 443"), after: azure("1", ", port: 443"), changed: map[string]string{"azure": "canary-azure-2"}, jobs: true},
 		{name: "rekey azure internally", before: azure("1", ""), after: azure("1", ""), then: `{"volumes":{"svm1":{"encrypted":2}}}`,
-			ask: []string{"rekey", "run", "a/azure_key_vault/svm1", "rekey_internal", "--yes"}, human: true},
+			ask: []string{"rekey", "run", "a/azure_key_vault/svm1", rekeyInternal, "--yes"}},
 		{name: "migrate keys", before: servers + azure("1", ""), after: servers + azure("1", ""), then: `{"volumes":{"svm1":{"encrypted":2,"keys_in":"cluster"}}}`,
 			ask: []string{"key", "migrate", "--yes", "--cluster", "a", "--svm", "svm1", "--to", "svm"}, human: true},
 		{name: "restore keys", before: external(password), after: external(password), then: `{"volumes":{"svm1":{"encrypted":3}},"missing_keys":{"node2":["*"]}}`,
@@ -128,5 +158,14 @@ func operations() []operation {
 		{name: "use an override", before: "policy: {min_reachable_servers: 2}\n" + external("{server: ks1}, {server: ks2}"), after: "policy: {min_reachable_servers: 2}\n" + external("{server: ks1}"),
 			given: [][]string{{"override", "add", "--rule", "floor", "--object", "a/key_server/svm1/ks2:5696", "--reason", "a test"}}},
 		{name: "first contact", before: external(password) + "  - onboard: {passphrase: cred:okm}\n", after: external(password) + "  - onboard: {passphrase: cred:okm}\n", forget: true},
+
+		{name: "slot: rekey azure internally", before: with(azure("1", ""), rekeyInternal, slot), slot: rekeyInternal},
+		{name: "slot: rekey gcp internally", before: with(gcp, rekeyInternal, slot), slot: rekeyInternal},
+		{name: "slot: rekey azure", before: with(azure("1", ""), rekeyExternal, slot), after: with(azure("2", ""), rekeyExternal, slot), slot: rekeyExternal, lasting: true},
+		{name: "slot: change a passphrase", before: scheduled("passphrase: cred:okm, passphrase_next: cred:okm-next", resource.RotatePassphrase),
+			slot: resource.RotatePassphrase, human: true},
+		{name: "slot: make a key, retire one", first: nse("{key_tag: nse-2026-01-01, passphrase: cred:nse}"),
+			before: nse("{key_tag: nse, rotate: " + keepOne + "}"), slot: resource.RotateKey},
+		{name: "slot: save a key backup", before: scheduled("passphrase: cred:okm", resource.KeyBackup), slot: resource.KeyBackup},
 	}
 }

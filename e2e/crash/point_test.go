@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ type story struct {
 // A stage is a pass of it: what was there before, and what was passed and sent in it.
 type stage struct {
 	cluster    string
+	essence    string // of the cluster
 	state      snapshot
 	boundaries []string
 	sent       []request
@@ -35,6 +37,7 @@ const mostPasses = 12
 
 // tell lets an operation go its way on a site, and notes how it goes.
 func tell(s *site, o operation) (*story, error) {
+	o.after = cmp.Or(o.after, o.before)
 	st := &story{operation: o}
 	world := o.world
 	if world == "" {
@@ -52,6 +55,11 @@ func tell(s *site, o operation) (*story, error) {
 		}
 		if err := s.bring(lines); err != nil {
 			return nil, fmt.Errorf("what is there before: %w", err)
+		}
+	}
+	if o.slot != "" {
+		if err := s.age(aDay); err != nil {
+			return nil, err
 		}
 	}
 	if o.then != "" {
@@ -123,6 +131,7 @@ func (st *story) pass(s *site) (done bool, err error) {
 		}
 		stage.cluster = h.text
 	}
+	stage.essence = h.essence()
 	if stage.state, err = s.keep(); err != nil {
 		return false, err
 	}
@@ -191,8 +200,10 @@ func (p *point) String() string {
 // An outcome is what it took to come to the end.
 type outcome struct {
 	killed int  // times
-	aged   int  // so many hours had to pass
+	aged   int  // so often some time had to pass
 	human  bool // somebody had to say what came of it
+	again  bool // somebody had to ask for it again: it was never begun
+	missed bool // its slot is used up, and it was never begun
 }
 
 // A trial is a point being tried on a site.
@@ -202,6 +213,7 @@ type trial struct {
 	outcome
 	asked        bool // what people ask for was sent, or perhaps
 	disturbances int  // kills and lost connections
+	cut          bool // one of them came when an operation was under way
 	from         int  // number of the first request
 	said         string
 }
@@ -271,6 +283,13 @@ func (t *trial) next() (run, error) {
 	if err := t.readable(); err != nil {
 		return r, fmt.Errorf("the state cannot be read: %w", err)
 	}
+	if r.code == -1 || r.code == 5 {
+		led, err := t.ledger()
+		if err != nil {
+			return r, err
+		}
+		t.cut = t.cut || len(led.Open) > 0
+	}
 	return r, nil
 }
 
@@ -303,8 +322,11 @@ func (t *trial) recover() error {
 			return err
 		}
 		if len(led.Open) == 0 && r.quietly() && t.ask != nil && !t.there() {
-			t.asked, t.human = false, true
+			t.asked, t.again = false, true
 			continue
+		}
+		if len(led.Open) == 0 && strings.Contains(r.out, "it waits for the slot of its schedule") {
+			return nil // the one that has come was missed; check says whether it may have been
 		}
 		if len(led.Open) == 0 && (r.quietly() || r.code == 0 && !t.thorough && t.there()) {
 			return nil
@@ -351,16 +373,20 @@ func (t *trial) help() error {
 		return err
 	}
 	done := maps.Equal(h.counters(), t.counts)
-	if o.Action != "" && h.essence() == t.final {
+	secret := o.Op == plan.Update || o.Action == resource.RotatePassphrase // which no cluster tells
+	if !secret && h.essence() == t.final {
 		return fmt.Errorf("%s is done, and it cannot tell", o.Name())
 	}
 	switch {
 	case o.Repeat == resource.Converges && o.Job == "" && t.lasting && t.aged <= t.disturbances:
 		t.aged++
 		return t.age(61 * time.Minute)
+	case o.Action == rekeyInternal && t.aged <= t.disturbances:
+		t.aged++
+		return t.age(61 * time.Second) // then its keys are evidence
 	case o.Repeat == resource.Never && t.operation.human:
 		t.human = true
-		return t.resolve(&o, done && o.Op == plan.Update)
+		return t.resolve(&o, done && secret)
 	}
 	return fmt.Errorf("%s (%s) needs a human", o.Name(), o.Title())
 }
@@ -377,7 +403,7 @@ func (t *trial) giveAgain() error {
 		}
 	}
 	for _, args := range t.given {
-		t.human = true
+		t.again = true
 		if r, err := execute(t.command(kmagent, args...)); err != nil || r.code != 0 {
 			return errors.Join(err, errors.New(r.out))
 		}
@@ -416,10 +442,69 @@ func (t *trial) check() error {
 	if err != nil {
 		return err
 	}
-	if got := h.essence(); got != t.final {
-		err = fmt.Errorf("the cluster holds something else than without a kill:\n%s", firstDifference(t.final, got))
+	want := t.final
+	if t.slot != "" {
+		want, err = t.checkSlot(writes(list))
+	}
+	if got := h.essence(); got != want {
+		err = errors.Join(err, fmt.Errorf("the cluster holds something else than without a kill:\n%s", firstDifference(want, got)))
 	}
 	return errors.Join(err, t.checkSent(writes(list)), t.checkMemory())
+}
+
+// checkSlot checks that the slot was begun once, and that what is on record of it is what the
+// cluster took; it returns what the cluster is to hold. The requests of these operations, one in
+// a pass, are sent once: one that was on record and never arrived is not made up for, and what
+// comes after it does not come.
+func (t *trial) checkSlot(list []request) (essence string, err error) {
+	led, err := t.ledger()
+	if err != nil {
+		return "", err
+	}
+	taken, due := 0, 0
+	for _, r := range list {
+		if r.effective() {
+			taken++
+		}
+	}
+	for _, s := range t.stages[t.stage:] {
+		due += len(s.sent)
+	}
+	essence = t.final
+	if t.missed = taken < due; t.missed {
+		essence = t.stages[t.stage+taken].essence
+	}
+	var errs []error
+	begun, failed := 0, 0
+	for a, m := range led.Objects {
+		for action, s := range m.Slots {
+			if action == t.slot {
+				begun += s.Fired
+			}
+			if s.Fired > 1 || s.Missed > 0 || s.Skipped > 0 {
+				errs = append(errs, fmt.Errorf("%s %s: %d slots begun, %d missed, %d skipped", a, action, s.Fired, s.Missed, s.Skipped))
+			}
+			switch {
+			case action != resource.KeyBackup: // which changes nothing, and is owed until it is saved
+				failed += s.Failed
+				if s.Done+s.Failed != s.Fired {
+					errs = append(errs, fmt.Errorf("%s %s: of %d begun, %d are done and %d have failed", a, action, s.Fired, s.Done, s.Failed))
+				}
+			case s.Succeeded.Before(s.State.LastStart):
+				errs = append(errs, fmt.Errorf("%s %s: it was not saved", a, action))
+			}
+		}
+	}
+	if begun != 1 {
+		errs = append(errs, fmt.Errorf("%d slots were begun of one", begun))
+	}
+	if t.missed != (failed == 1) || failed > 1 {
+		errs = append(errs, fmt.Errorf("%d requests arrived of %d, and %d operations are on record as failed", taken, due, failed))
+	}
+	if t.missed && !t.cut {
+		errs = append(errs, errors.New("what was due was not done, and nothing came between"))
+	}
+	return essence, errors.Join(errs...)
 }
 
 // checkSent checks that nothing was refused, that nothing was sent twice that must not be or
