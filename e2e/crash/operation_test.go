@@ -20,6 +20,7 @@ type operation struct {
 	ask     []string          // the command that does it; apply if there is none
 	forget  bool              // the state is lost before it: what is there was there before us
 	jobs    bool              // those of what was there are of a moment ago
+	lapse   bool              // the cluster has forgotten its jobs when the program comes back
 	human   bool              // a human has to say what came of it, if no answer did
 	slot    string            // the action whose slot comes then
 	lasting bool              // it may wait for an hour, if no answer came
@@ -61,10 +62,15 @@ func azurePair(enabled string) string {
 		", client_id: app2, tenant_id: dir1, client_secret: cred:azure}\n"
 }
 
-const (
-	aws = "aws_kms:\n  - {svm: svm1, region: eu-central-1, key_id: alias/KEY, access_key_id: AKIA1, secret_access_key: cred:secret, timeout: 20}\n"
-	gcp = "gcp_kms:\n  - {svm: svm1, project_id: p1, key_ring_location: global, key_ring_name: ring1, key_name: key1, application_credentials: cred:gcp}\n"
+func awsOf(svm string) string {
+	return "aws_kms:\n  - {svm: " + svm + ", region: eu-central-1, key_id: alias/KEY, access_key_id: AKIA1, secret_access_key: cred:secret, timeout: 20}\n"
+}
 
+func gcpOf(svm string) string {
+	return "gcp_kms:\n  - {svm: " + svm + ", project_id: p1, key_ring_location: global, key_ring_name: ring1, key_name: key1, application_credentials: cred:gcp}\n"
+}
+
+const (
 	barbican = "barbican_kms:\n  - {svm: svm1, configuration: {name: one}, enabled: true, key_id: 'https://b.example.net/v1/secrets/1'," +
 		" keystone_url: 'https://k.example.net:5000/v3', application_cred_id: app1, application_cred_secret: cred:secret}\n"
 	barbicanInStore = "barbican_kms:\n  - {svm: svm1, configuration: {name: one}, key_id: 'https://b.example.net/v1/secrets/1'," +
@@ -120,8 +126,8 @@ func operations() []operation {
 		{name: "create external, as a job", after: external(password), world: asyncJobs},
 		{name: "create onboard", after: keepers + onboard},
 		{name: "create azure", after: azure("1", ", verify_ip: true")},
-		{name: "create aws", after: aws},
-		{name: "create gcp", after: gcp},
+		{name: "create aws", after: awsOf("svm1")},
+		{name: "create gcp", after: gcpOf("svm1")},
 		{name: "create and enable barbican", after: barbican, human: true},
 		{name: "create an authentication key", before: nse(""), after: nse("{key_tag: nse-1, passphrase: cred:nse}")},
 		{name: "change options", before: "key_manager_configs: {}\n", after: "key_manager_configs: {cloud_kms_retry_count: 7, health_monitor_policy.akv.enabled: false}\n"},
@@ -160,7 +166,7 @@ func operations() []operation {
 		{name: "first contact", before: external(password) + "  - onboard: {passphrase: cred:okm}\n", after: external(password) + "  - onboard: {passphrase: cred:okm}\n", forget: true},
 
 		{name: "slot: rekey azure internally", before: with(azure("1", ""), rekeyInternal, slot), slot: rekeyInternal},
-		{name: "slot: rekey gcp internally", before: with(gcp, rekeyInternal, slot), slot: rekeyInternal},
+		{name: "slot: rekey gcp, jobs forgotten", before: with(gcpOf("svm1"), rekeyInternal, slot), slot: rekeyInternal, lapse: true},
 		{name: "slot: rekey azure", before: with(azure("1", ""), rekeyExternal, slot), after: with(azure("2", ""), rekeyExternal, slot), slot: rekeyExternal, lasting: true},
 		{name: "slot: change a passphrase", before: scheduled("passphrase: cred:okm, passphrase_next: cred:okm-next", resource.RotatePassphrase),
 			slot: resource.RotatePassphrase, human: true},

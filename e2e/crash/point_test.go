@@ -289,6 +289,9 @@ func (t *trial) next() (run, error) {
 			return r, err
 		}
 		t.cut = t.cut || len(led.Open) > 0
+		if t.lapse {
+			return r, t.forgetJobs()
+		}
 	}
 	return r, nil
 }
@@ -374,7 +377,8 @@ func (t *trial) help() error {
 	}
 	done := maps.Equal(h.counters(), t.counts)
 	secret := o.Op == plan.Update || o.Action == resource.RotatePassphrase // which no cluster tells
-	if !secret && h.essence() == t.final {
+	late := t.lapse && t.aged == 0                                         // the keys tell, and not at once
+	if !secret && !late && h.essence() == t.final {
 		return fmt.Errorf("%s is done, and it cannot tell", o.Name())
 	}
 	switch {

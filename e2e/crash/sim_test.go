@@ -48,7 +48,7 @@ const release = "9.18.1"
 // startClusters starts a simulator of n clusters that share nothing.
 func startClusters(t *testing.T, n int) []*cluster {
 	t.Helper()
-	cmd := exec.Command(ontapsim, "--tls-dir", t.TempDir(), "--ontap", release, "--clusters", strconv.Itoa(n), "--svms", "svm1,svm2")
+	cmd := exec.Command(ontapsim, "--tls-dir", t.TempDir(), "--ontap", release, "--clusters", strconv.Itoa(n), "--svms", "svm1,svm2,svm3,svm4")
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()
 	if err == nil {
@@ -193,23 +193,40 @@ var counted = []string{"passphrase_changes", "rekeyed_external", "rekeyed_intern
 
 // restore has a cluster hold what another one did, without its jobs, and without faults.
 func (c *cluster) restore(state string, keepJobs bool) error {
-	if !keepJobs {
-		var doc map[string]any
-		if err := json.Unmarshal([]byte(state), &doc); err != nil {
-			return err
-		}
-		doc["jobs"] = []any{}
-		text, err := json.Marshal(doc)
-		if err != nil {
-			return err
-		}
-		state = string(text)
-	}
-	if _, err := c.call(http.MethodPut, "/sim/state", state); err != nil {
+	if _, err := c.call(http.MethodDelete, "/sim/faults", ""); err != nil {
 		return err
 	}
-	_, err := c.call(http.MethodDelete, "/sim/faults", "")
+	if !keepJobs {
+		return c.putWithoutJobs(state)
+	}
+	_, err := c.call(http.MethodPut, "/sim/state", state)
 	return err
+}
+
+func (c *cluster) putWithoutJobs(state string) error {
+	var doc map[string]any
+	if err := json.Unmarshal([]byte(state), &doc); err != nil {
+		return err
+	}
+	doc["jobs"] = []any{}
+	text, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	_, err = c.call(http.MethodPut, "/sim/state", string(text))
+	return err
+}
+
+// forgetJobs has the cluster forget its jobs, once they have ended.
+func (c *cluster) forgetJobs() error {
+	if err := c.quiet(); err != nil {
+		return err
+	}
+	h, err := c.holds()
+	if err != nil {
+		return err
+	}
+	return c.putWithoutJobs(h.text)
 }
 
 // essence is what a cluster holds without what differs from run to run: names that the cluster
