@@ -13,13 +13,18 @@ import (
 
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
+	"kmagent/internal/schedule"
 )
 
 // wanderers is how many installations are at work side by side in TestMoments.
-const wanderers = 16
+const wanderers = 24
+
+// every is how often a wanderer's file has something rekeyed.
+const every = 4 * time.Second
 
 // The program as it is shipped, once or as a service, is killed at moments of chance while its
-// file changes. What it has done in the end is what the file said, each thing once.
+// file changes and the slots of its schedules come. What it has done in the end is what the file
+// said, each thing once, and each slot's at most once.
 func TestMoments(t *testing.T) {
 	began, before := time.Now(), computed()
 	pool := newPool(t, wanderers)
@@ -33,7 +38,7 @@ func TestMoments(t *testing.T) {
 		}
 		group.Go(func() {
 			s := <-pool.free
-			w := &wanderer{site: s, rnd: rand.New(rand.NewPCG(*seed, uint64(1000+n)))}
+			w := &wanderer{site: s, rnd: rand.New(rand.NewPCG(*seed, uint64(1000+n))), n: n}
 			err := w.wander(share)
 			mu.Lock()
 			defer mu.Unlock()
@@ -46,17 +51,26 @@ func TestMoments(t *testing.T) {
 	group.Wait()
 	t.Logf("seed %d: %d kills (%d of the service), %d runs came to their end before; %d hours waited, %d words of a human; %d rekeys, %d passphrases, %d servers added, %d removed",
 		*seed, sum.kills, sum.services, sum.ended, sum.aged, sum.human, sum.rekeys, sum.passphrases, sum.added, sum.removed)
+	if sum.taken == 0 && *kills >= 1000 {
+		t.Error("no slot was begun: this shows nothing")
+	}
+	t.Logf("of schedules: %d slots came, %d were begun, %d missed, %d skipped; the clusters took %d, and %d begun ones never arrived; %d kills came while one was open, %d of them of the service",
+		sum.slots, sum.begun, sum.missed, sum.skipped, sum.taken, sum.failed, sum.struck, sum.struckServices)
 	t.Logf("%s, %s of it computing", time.Since(began).Round(time.Second), (computed() - before).Round(time.Second))
 }
 
 // Moments are what came of killing at moments of chance.
 type moments struct {
 	kills, services, ended, aged, human, rekeys, passphrases, added, removed int
+
+	slots, begun, missed, skipped, taken, failed, struck, struckServices int // of schedules
 }
 
 func (m *moments) add(o moments) {
 	m.kills, m.services, m.ended, m.aged, m.human = m.kills+o.kills, m.services+o.services, m.ended+o.ended, m.aged+o.aged, m.human+o.human
 	m.rekeys, m.passphrases, m.added, m.removed = m.rekeys+o.rekeys, m.passphrases+o.passphrases, m.added+o.added, m.removed+o.removed
+	m.slots, m.begun, m.missed, m.skipped = m.slots+o.slots, m.begun+o.begun, m.missed+o.missed, m.skipped+o.skipped
+	m.taken, m.failed, m.struck, m.struckServices = m.taken+o.taken, m.failed+o.failed, m.struck+o.struck, m.struckServices+o.struckServices
 }
 
 // A wanderer is an installation whose file changes, and that is killed.
@@ -72,6 +86,47 @@ type wanderer struct {
 	secret     int // number of the vault's secret
 	passphrase int // number of the onboard passphrase that the file names
 	before     int // and of the one before
+
+	n     int // its number
+	began time.Time
+	rests bool         // its schedules have no more slots
+	known []plan.Slots // what was last remembered of its schedules
+}
+
+// drives says whether it has an external key manager at cluster scope, with authentication keys,
+// instead of the onboard one.
+func (w *wanderer) drives() bool { return w.n%4 == 3 }
+
+// twice says whether it has two vaults that are rekeyed, instead of one.
+func (w *wanderer) twice() bool { return w.n%4 == 1 }
+
+// A timed is an action that the file has a schedule for, and the requests that take it.
+type timed struct {
+	addr     resource.Addr
+	action   string
+	in, with string // what their paths have in them, and end with
+}
+
+func (w *wanderer) timed() []timed {
+	list := []timed{{resource.Addr{Cluster: "a", Kind: "gcp_kms", SVM: "svm3"}, rekeyInternal, "/gcp-kms/", "/rekey-internal"}}
+	if w.twice() {
+		list = append(list, timed{resource.Addr{Cluster: "a", Kind: "aws_kms", SVM: "svm4"}, rekeyInternal, "/aws-kms/", "/rekey-internal"})
+	}
+	if w.drives() {
+		list = append(list, timed{resource.Addr{Cluster: "a", Kind: "auth_key", Name: "nse"}, resource.RotateKey, "/key-managers/", "/auth-keys"})
+	}
+	return list
+}
+
+// schedule is the timing of all of them; one that rests has had its last slot days ago, and has
+// the next in a year.
+func (w *wanderer) schedule(more string) string {
+	h := w.began.UTC().Hour() // a line with few slots is read much faster
+	line := fmt.Sprintf("*/%d * %d,%d,%d * * *", every/time.Second, h, (h+1)%24, (h+2)%24)
+	if w.rests {
+		line = time.Now().AddDate(0, 0, -3).UTC().Format("0 0 0 2 1 *")
+	}
+	return fmt.Sprintf("{schedule: %q, window: %s%s}", line, every, more)
 }
 
 func (w *wanderer) note(format string, args ...any) {
@@ -88,15 +143,29 @@ func (w *wanderer) write() error {
 	for name := range strings.FieldsSeq(w.servers) {
 		servers = append(servers, "{server: "+name+", username: db, password: cred:ks}")
 	}
-	lines := external(strings.Join(servers, ", ")) +
-		"  - onboard: {passphrase: cred:okm, existing_passphrase: cred:okm-old}\n" +
-		fmt.Sprintf("azure_key_vaults:\n  - {svm: svm2, name: 'https://v.vault.azure.net/', key_id: 'https://v.vault.azure.net/keys/k/%d', client_id: app1, tenant_id: dir1, client_secret: cred:azure, port: %d}\n", w.version, w.port)
+	lines := "policy: {max_concurrent_rekeys: 2}\n" + external(strings.Join(servers, ", "))
+	if w.drives() {
+		lines += strings.TrimPrefix(externalOf("", "kmip-ca", "{server: ks5}, {server: ks6}"), "key_managers:\n") +
+			"auth_keys: [{key_tag: nse, rotate: " + w.schedule(", keep: 2") + "}]\n"
+	} else {
+		lines += "  - onboard: {passphrase: cred:okm, existing_passphrase: cred:okm-old}\n"
+	}
+	lines += with(gcpOf("svm3"), rekeyInternal, w.schedule(""))
+	if w.twice() {
+		lines += with(awsOf("svm4"), rekeyInternal, w.schedule(""))
+	}
+	lines += fmt.Sprintf("azure_key_vaults:\n  - {svm: svm2, name: 'https://v.vault.azure.net/', key_id: 'https://v.vault.azure.net/keys/k/%d', client_id: app1, tenant_id: dir1, client_secret: cred:azure, port: %d}\n", w.version, w.port)
 	return errors.Join(w.want(lines), w.secrets(map[string]string{"ks": "canary-ks", "azure": fmt.Sprintf("canary-azure-%d", w.secret),
-		"okm": phrase(w.passphrase), "okm-old": phrase(w.before)}))
+		"okm": phrase(w.passphrase), "okm-old": phrase(w.before), "gcp": secrets()["gcp"], "secret": secrets()["secret"]}))
 }
 
 func (w *wanderer) wander(kills int) error {
 	w.servers, w.version, w.port, w.secret, w.passphrase, w.before = lists[0], 1, 443, 1, 1, 0
+	duration := []string{"1ms", "100ms"}[w.n/4%2] // done when the agent asks at once, or when it asks again
+	if _, err := w.call("PATCH", "/sim/world", `{"jobs":{"duration":"`+duration+`"}}`); err != nil {
+		return err
+	}
+	w.began, w.known = time.Now(), make([]plan.Slots, len(w.timed()))
 	if err := w.write(); err != nil {
 		return err
 	}
@@ -106,18 +175,64 @@ func (w *wanderer) wander(kills int) error {
 				return err
 			}
 		}
-		if err := w.kill(); err != nil {
+		service, err := w.kill()
+		if err != nil {
 			return err
 		}
 		if err := w.readable(); err != nil {
 			return fmt.Errorf("the state cannot be read: %w", err)
 		}
+		if err := w.remembers(service); err != nil {
+			return err
+		}
 		if err := w.help(); err != nil {
 			return err
 		}
 	}
-	return errors.Join(w.settle(), w.check())
+	return errors.Join(w.rest(), w.check())
 }
+
+// remembers holds what is remembered of the schedules against what was before: a slot that is
+// begun is a later one than any before it.
+func (w *wanderer) remembers(service bool) error {
+	led, err := w.ledger()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for i, t := range w.timed() {
+		now, before := led.Objects[t.addr].Slots[t.action], w.known[i]
+		w.known[i] = now
+		begun, come := now.Fired-before.Fired, 0
+		if at, ok := localTime(now.State.Last); ok {
+			was, _ := localTime(before.State.Last)
+			come = int(min(at.Sub(was), time.Hour) / every)
+		}
+		if begun < 0 || begun > come {
+			errs = append(errs, fmt.Errorf("%s %s: %d slots were begun, and %d have come, from %s to %s", t.addr, t.action, begun, come, before.State.Last.ID(), now.State.Last.ID()))
+		}
+	}
+	if slices.ContainsFunc(led.Open, scheduled) {
+		w.struck++
+		if service {
+			w.struckServices++
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// localTime is that of a slot, which no ageing of the journal changes.
+func localTime(s schedule.Slot) (time.Time, bool) {
+	for _, layout := range []string{"2006-01-02T15:04:05", "2006-01-02T15:04"} {
+		if at, err := time.Parse(layout, s.Local); err == nil {
+			return at, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// scheduled says whether an operation is one of which there is evidence, sooner or later.
+func scheduled(o plan.Operation) bool { return !o.Slot.IsZero() }
 
 // change has the file say something else.
 func (w *wanderer) change() error {
@@ -130,6 +245,8 @@ func (w *wanderer) change() error {
 		w.port = 443 + w.rnd.IntN(2)
 	case n < 9:
 		w.secret++
+	case w.drives():
+		w.port = 443 + w.rnd.IntN(2)
 	default:
 		// The one in use is named together with the next: it must be known to be in use.
 		if err := w.settle(); err != nil {
@@ -142,28 +259,29 @@ func (w *wanderer) change() error {
 	return w.write()
 }
 
-// kill starts the program and kills it after a moment.
-func (w *wanderer) kill() error {
-	args, most := []string{"apply", "--yes"}, 120
+// kill starts the program and kills it after a moment; service says whether it was the service.
+func (w *wanderer) kill() (service bool, err error) {
+	args, most := []string{"apply", "--yes", "--test-seconds"}, 150
 	switch n := w.rnd.IntN(10); {
-	case n == 0:
-		args, most = []string{"run", "--interval", "1s", "--web.listen-address", "127.0.0.1:0"}, 1500
-	case n == 1:
-		args, most = []string{"apply", "--yes", "--wait", "5s"}, 1500
-	case n < 5:
-		most = 500
+	case n < 2:
+		args, most = []string{"run", "--test-seconds", "--interval", "1s", "--web.listen-address", "127.0.0.1:0"}, 1500
+	case n == 2:
+		args, most = append(args, "--wait", "5s"), 1500
+	case n < 6:
+		most = 600
 	}
 	moment := time.Duration(w.rnd.IntN(most*1000)) * time.Microsecond
 	cmd := w.command(kmagent, args...)
 	r, err := executeFor(cmd, moment)
 	if err != nil {
-		return err
+		return false, err
 	}
+	service = args[0] == "run"
 	w.note("%s: %d after %s", args[0], r.code, moment.Round(time.Millisecond))
 	switch {
 	case strings.Contains(r.out, "canary"):
-		return errors.New("a secret was printed")
-	case r.code == -1 && args[0] == "run":
+		return service, errors.New("a secret was printed")
+	case r.code == -1 && service:
 		w.services++
 		w.kills++
 	case r.code == -1:
@@ -171,16 +289,16 @@ func (w *wanderer) kill() error {
 	case r.code == 0 || r.code == 4:
 		w.ended++
 	default:
-		return fmt.Errorf("%v exits %d:\n%s", args, r.code, r.out)
+		return service, fmt.Errorf("%v exits %d:\n%s", args, r.code, r.out)
 	}
-	return nil
+	return service, nil
 }
 
 // help lets an hour pass, or is the human, where an operation is open that nothing else ends.
 func (w *wanderer) help() error {
 	stuck := func() (plan.Operation, bool, error) {
 		led, err := w.ledger()
-		i := slices.IndexFunc(led.Open, func(o plan.Operation) bool { return o.Repeat != resource.Repeatable })
+		i := slices.IndexFunc(led.Open, func(o plan.Operation) bool { return o.Repeat != resource.Repeatable && !scheduled(o) })
 		if err != nil || i < 0 {
 			return plan.Operation{}, false, err
 		}
@@ -193,7 +311,7 @@ func (w *wanderer) help() error {
 	if err := w.quiet(); err != nil {
 		return err
 	}
-	r, err := w.apply() // it may find out by itself
+	r, err := w.apply("--test-seconds") // it may find out by itself
 	if err != nil || r.code != 0 && r.code != 4 {
 		return errors.Join(err, fmt.Errorf("with %s open, apply exits %d:\n%s", o.Name(), r.code, r.out))
 	}
@@ -201,9 +319,13 @@ func (w *wanderer) help() error {
 		return err
 	}
 	if o.Repeat == resource.Converges {
+		// Its clock goes an hour ahead of the cluster's: of what is open there may be no other evidence then.
+		if led, err := w.ledger(); err != nil || slices.ContainsFunc(led.Open, scheduled) {
+			return err
+		}
 		w.aged++
 		w.note("an hour passes for %s", o.Name())
-		return w.age(61 * time.Minute)
+		return w.age(61*time.Minute, "slots") // an hour without slots
 	}
 	h, err := w.holds()
 	if err != nil {
@@ -222,11 +344,32 @@ func (w *wanderer) help() error {
 	return err
 }
 
+// rest lets the schedules have their last slot, and everything come to its end.
+func (w *wanderer) rest() error {
+	w.rests = true
+	if err := w.write(); err != nil {
+		return err
+	}
+	for began := time.Now(); ; {
+		if err := w.settle(); err != nil {
+			return err
+		}
+		led, err := w.ledger()
+		switch {
+		case err != nil || len(led.Open) == 0:
+			return err
+		case time.Since(began) > 20*time.Second:
+			return fmt.Errorf("%s (%s) has no end", led.Open[0].Name(), led.Open[0].Title())
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
 // settle lets everything come to its end.
 func (w *wanderer) settle() error {
 	var last run
 	for range 2 * mostPasses {
-		r, err := w.apply()
+		r, err := w.apply("--test-seconds")
 		if err != nil {
 			return err
 		}
@@ -257,7 +400,7 @@ func (w *wanderer) check() error {
 	if err != nil {
 		return err
 	}
-	servers, ready := map[string]bool{}, map[string]bool{}
+	servers, ready, tags := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	key, phraseNow := "", ""
 	var errs []error
 	for _, r := range writes(list) {
@@ -291,13 +434,19 @@ func (w *wanderer) check() error {
 			} else {
 				servers[server] = true
 			}
+		case strings.Contains(r.Path, "/auth-keys"):
+			if tag, _ := body["key_tag"].(string); r.Method == "POST" && tags[tag] {
+				errs = append(errs, fmt.Errorf("made twice: %s", r))
+			} else {
+				tags[tag] = true
+			}
 		case r.Method == "DELETE":
 			w.removed++
 			delete(servers, name)
 			delete(ready, name)
 		case r.Method == "PATCH" && body["password"] != nil:
 			ready[name] = true
-		case body["external"] != nil && r.Method == "POST":
+		case body["external"] != nil && r.Method == "POST" && body["svm"] != nil:
 			for _, member := range body["external"].(map[string]any)["servers"].([]any) {
 				servers[member.(map[string]any)["server"].(string)] = true
 			}
@@ -321,8 +470,45 @@ func (w *wanderer) check() error {
 	if len(servers) > 0 {
 		errs = append(errs, fmt.Errorf("too many servers: %v", servers))
 	}
-	if want := fmt.Sprintf("https://v.vault.azure.net/keys/k/%d", w.version); key != want || phraseNow != phrase(w.passphrase) {
+	if want := fmt.Sprintf("https://v.vault.azure.net/keys/k/%d", w.version); key != want || !w.drives() && phraseNow != phrase(w.passphrase) {
 		errs = append(errs, fmt.Errorf("key %s, want %s; passphrase %q, want %q", key, want, phraseNow, phrase(w.passphrase)))
+	}
+	return errors.Join(append(errs, w.checkSlots(list))...)
+}
+
+// checkSlots holds what the cluster took against the slots that there were, and what is
+// remembered of them.
+func (w *wanderer) checkSlots(list []request) error {
+	h, err := w.holds()
+	if err != nil {
+		return err
+	}
+	led, err := w.ledger()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	came := int(time.Since(w.began)/every) + 1
+	rekeyed := 0
+	for _, t := range w.timed() {
+		taken := 0
+		for _, r := range list {
+			body, _ := r.Body.(map[string]any)
+			if r.Method == "POST" && r.effective() && strings.Contains(r.Path, t.in) && strings.HasSuffix(r.Path, t.with) && body["key_tag"] != "nse" {
+				taken++
+			}
+		}
+		if t.action == rekeyInternal {
+			rekeyed += taken
+		}
+		s := led.Objects[t.addr].Slots[t.action]
+		if taken != s.Done || s.Done+s.Failed != s.Fired || s.Fired+s.Missed > came {
+			errs = append(errs, fmt.Errorf("%s %s: of %d slots %d were begun; the cluster took %d; %d are done, %d have failed, %d were missed", t.addr, t.action, came, s.Fired, taken, s.Done, s.Failed, s.Missed))
+		}
+		w.slots, w.begun, w.missed, w.skipped, w.taken, w.failed = w.slots+came, w.begun+s.Fired, w.missed+s.Missed, w.skipped+s.Skipped, w.taken+taken, w.failed+s.Failed
+	}
+	if got := int(h.counters()["rekeyed_internal"]); got != rekeyed {
+		errs = append(errs, fmt.Errorf("%d rekeys were taken, and the cluster has done %d", rekeyed, got))
 	}
 	return errors.Join(errs...)
 }

@@ -101,7 +101,9 @@ func executeFor(cmd *exec.Cmd, limit time.Duration) (run, error) {
 	return run{cmd.ProcessState.ExitCode(), out.String()}, nil
 }
 
-func (s *site) apply() (run, error) { return execute(s.command(kmagent, "apply", "--yes")) }
+func (s *site) apply(flags ...string) (run, error) {
+	return execute(s.command(kmagent, append([]string{"apply", "--yes"}, flags...)...))
+}
 
 // applyKilled applies, or does what is asked, and is killed at boundary k; at none if k is 0.
 func (s *site) applyKilled(k int, ask []string) (run, error) {
@@ -206,8 +208,8 @@ func (s *site) intents() (map[string]int, error) {
 	return out, err
 }
 
-// age sets every time in the journal back: so long has passed since.
-func (s *site) age(d time.Duration) error {
+// age sets every time in the journal back, but in members of these names: so long has passed since.
+func (s *site) age(d time.Duration, but ...string) error {
 	path := filepath.Join(s.state(), "clusters", "a.journal")
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -220,7 +222,7 @@ func (s *site) age(d time.Duration) error {
 		if err := json.Unmarshal(body, &doc); err != nil {
 			return err
 		}
-		aged, err := json.Marshal(older(doc, d))
+		aged, err := json.Marshal(older(doc, d, but))
 		if err != nil {
 			return err
 		}
@@ -229,15 +231,17 @@ func (s *site) age(d time.Duration) error {
 	return os.WriteFile(path, out.Bytes(), 0o600)
 }
 
-func older(v any, d time.Duration) any {
+func older(v any, d time.Duration, but []string) any {
 	switch v := v.(type) {
 	case map[string]any:
 		for name := range v {
-			v[name] = older(v[name], d)
+			if !slices.Contains(but, name) {
+				v[name] = older(v[name], d, but)
+			}
 		}
 	case []any:
 		for i := range v {
-			v[i] = older(v[i], d)
+			v[i] = older(v[i], d, but)
 		}
 	case string:
 		if at, err := time.Parse(time.RFC3339Nano, v); err == nil {
