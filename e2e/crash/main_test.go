@@ -1,8 +1,8 @@
 // Package crash kills the real agent: at every boundary of every operation, at moments of
 // chance, and again while it recovers. Then it lets it come to its end, and holds what it did
-// against what the simulated cluster knows of it: no effect twice, no job lost, no state that
-// cannot be read, and no need of a human but where nothing can tell what came of an operation
-// (a passphrase, a switch of key stores).
+// against what the simulated cluster knows of it: no effect twice, no job lost, no slot of a
+// schedule taken twice, no state that cannot be read, and no need of a human but where nothing
+// can tell what came of an operation (a passphrase, a switch of key stores).
 //
 // By itself it does what fits into a minute or two, the same each time: of boundaries between
 // which nothing changes, neither on disk nor on the cluster, one, since kill -9 leaves the same

@@ -319,8 +319,10 @@ func (w *wanderer) help() error {
 		return err
 	}
 	if o.Repeat == resource.Converges {
-		// Its clock goes an hour ahead of the cluster's: of what is open there may be no other evidence then.
+		// The agent's clock is then an hour ahead of the cluster's, and jobs are no evidence: what
+		// is scheduled ends before.
 		if led, err := w.ledger(); err != nil || slices.ContainsFunc(led.Open, scheduled) {
+			time.Sleep(200 * time.Millisecond)
 			return err
 		}
 		w.aged++
