@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -22,8 +24,8 @@ const wanderers = 24
 // every is how often a wanderer's file has something rekeyed.
 const every = 4 * time.Second
 
-// The program as it is shipped, once or as a service, is killed at moments of chance while its
-// file changes and the slots of its schedules come. What it has done in the end is what the file
+// The program as it is shipped, once or as a service, is killed at moments of chance, and the
+// service at boundaries of chance too, while its file changes and the slots of its schedules come. What it has done in the end is what the file
 // said, each thing once, and each slot's at most once.
 func TestMoments(t *testing.T) {
 	began, before := time.Now(), computed()
@@ -259,12 +261,16 @@ func (w *wanderer) change() error {
 	return w.write()
 }
 
-// kill starts the program and kills it after a moment; service says whether it was the service.
+// kill starts the program and kills it after a moment, or at a boundary; service says whether it
+// was the service.
 func (w *wanderer) kill() (service bool, err error) {
-	args, most := []string{"apply", "--yes", "--test-seconds"}, 150
+	args, most, boundary := []string{"apply", "--yes", "--test-seconds"}, 150, 0
 	switch n := w.rnd.IntN(10); {
 	case n < 2:
-		args, most = []string{"run", "--test-seconds", "--interval", "1s", "--web.listen-address", "127.0.0.1:0"}, 1500
+		service, args, most = true, []string{"run", "--test-seconds", "--interval", "1s", "--web.listen-address", "127.0.0.1:0"}, 1500
+		if n == 1 { // a pass that finds nothing to do has some twenty boundaries
+			boundary, most = 1+w.rnd.IntN(120), 5000
+		}
 	case n == 2:
 		args, most = append(args, "--wait", "5s"), 1500
 	case n < 6:
@@ -272,12 +278,16 @@ func (w *wanderer) kill() (service bool, err error) {
 	}
 	moment := time.Duration(w.rnd.IntN(most*1000)) * time.Microsecond
 	cmd := w.command(kmagent, args...)
+	if boundary > 0 {
+		cmd, moment = w.command(killable, args...), time.Duration(most)*time.Millisecond
+		cmd.Env = append(os.Environ(), "KMAGENT_CRASH_AT="+strconv.Itoa(boundary))
+	}
+	started := time.Now()
 	r, err := executeFor(cmd, moment)
 	if err != nil {
-		return false, err
+		return service, err
 	}
-	service = args[0] == "run"
-	w.note("%s: %d after %s", args[0], r.code, moment.Round(time.Millisecond))
+	w.note("%s: %d after %s, boundary %d", args[0], r.code, time.Since(started).Round(time.Millisecond), boundary)
 	switch {
 	case strings.Contains(r.out, "canary"):
 		return service, errors.New("a secret was printed")
