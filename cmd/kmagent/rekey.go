@@ -130,7 +130,7 @@ func rekeyOf(t *plan.Turn, open []plan.Operation) rekeyJSON {
 		r.State = "due"
 	}
 	for _, o := range open {
-		if o.Addr == t.Addr && o.Action == t.Action {
+		if o.Owner() == t.Addr && o.Action == t.Action {
 			r.Operation, r.State = o.Name(), "running"
 			if o.Job == "" && o.Lost {
 				r.State = "unknown"

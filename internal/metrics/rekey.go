@@ -72,7 +72,7 @@ func remembered(c *cluster, p *plan.Plan, l *plan.Ledger) map[target]rekey {
 			next: c.rekeys[t].next,
 			last: known.Succeeded,
 			running: slices.ContainsFunc(l.Open, func(o plan.Operation) bool {
-				return o.Addr == s.addr && o.Action == s.action
+				return o.Owner() == s.addr && o.Action == s.action
 			}),
 			results: [...]int{known.Done, known.Failed, known.Skipped, known.Missed, known.Unknown},
 		}

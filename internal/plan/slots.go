@@ -104,8 +104,8 @@ func (l *Ledger) NoteSlots(n SlotNote) {
 	})
 }
 
-// timed is the object whose schedule an operation is for, or may be.
-func (o *Operation) timed() resource.Addr {
+// Owner is the object whose schedule an operation is for, or may be.
+func (o *Operation) Owner() resource.Addr {
 	if o.For != (resource.Addr{}) {
 		return o.For
 	}
@@ -114,7 +114,7 @@ func (o *Operation) timed() resource.Addr {
 
 // beginSlot notes that a scheduled action sets out, on schedule or by hand.
 func (l *Ledger) beginSlot(o Operation) {
-	l.changeSlots(o.timed(), o.Action, func(s *Slots) {
+	l.changeSlots(o.Owner(), o.Action, func(s *Slots) {
 		if o.Slot.IsZero() {
 			s.State.LastStart = o.At
 			return
@@ -126,7 +126,7 @@ func (l *Ledger) beginSlot(o Operation) {
 
 // endSlot notes what came of a scheduled action.
 func (l *Ledger) endSlot(o Operation, e End) {
-	l.changeSlots(o.timed(), o.Action, func(s *Slots) {
+	l.changeSlots(o.Owner(), o.Action, func(s *Slots) {
 		s.Ended, s.Outcome = e.At, e.Outcome.String()
 		switch e.Outcome {
 		case Applied:
@@ -140,7 +140,7 @@ func (l *Ledger) endSlot(o Operation, e End) {
 
 // loseSlot notes that the answer to a scheduled action was lost.
 func (l *Ledger) loseSlot(o Operation) {
-	l.changeSlots(o.Addr, o.Action, func(s *Slots) { s.Unknown++ })
+	l.changeSlots(o.Owner(), o.Action, func(s *Slots) { s.Unknown++ })
 }
 
 func (l *Ledger) changeSlots(a resource.Addr, action string, f func(*Slots)) {

@@ -38,3 +38,19 @@ func TestSlotsCountOutcomes(t *testing.T) {
 		}
 	}
 }
+
+// A generation whose answer is lost counts with the key that the file rotates, which has the
+// schedule, and not with one that may not be there.
+func TestLostGenerationCounts(t *testing.T) {
+	var l plan.Ledger
+	key := resource.Addr{Cluster: "prod-a", Kind: "auth_key", Name: "nse"}
+	made := resource.Addr{Cluster: "prod-a", Kind: "auth_key", Name: "nse-2026-11-01"}
+	l.Begin(plan.Operation{ID: "1", Op: plan.Create, Action: resource.RotateKey, Addr: made, For: key, Timed: true})
+	l.End("1", plan.End{Outcome: plan.Unknown})
+	if n := l.Objects[key].Slots[resource.RotateKey].Unknown; n != 1 {
+		t.Errorf("counted %d times with the key", n)
+	}
+	if s := l.Objects[made].Slots; s != nil {
+		t.Errorf("the generation has a schedule: %v", s)
+	}
+}

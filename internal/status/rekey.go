@@ -43,7 +43,7 @@ func (c *picture) schedule(p *plan.Plan, l *plan.Ledger) {
 		}
 		if l != nil {
 			known = l.Objects[t.Addr].Slots[t.Action]
-			s.Running = slices.ContainsFunc(l.Open, func(o plan.Operation) bool { return o.Addr == t.Addr && o.Action == t.Action })
+			s.Running = slices.ContainsFunc(l.Open, func(o plan.Operation) bool { return o.Owner() == t.Addr && o.Action == t.Action })
 		}
 		if t.Due && known.State.Last.ID() == t.Next.ID() { // it has begun, and the next pass knows the next
 			s.Next, s.Until, s.Due = time.Time{}, time.Time{}, false
