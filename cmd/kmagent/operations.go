@@ -150,6 +150,7 @@ place; with failed, those before it, and the plan goes on from there.`,
 			if err != nil {
 				return err
 			}
+			g.At = time.Now().UTC() // to the full: what set out within the second was before
 			id, err := c.orders().Resolve(plan.Resolution{Given: g, Operation: args[0], Outcome: word.String()})
 			return c.ordered(id, err, "%s (%s of %s) has %s", args[0], open[i].Title(), open[i].Addr, outcome)
 		},
