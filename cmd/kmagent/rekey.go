@@ -132,7 +132,7 @@ func rekeyOf(t *plan.Turn, open []plan.Operation) rekeyJSON {
 	for _, o := range open {
 		if o.Owner() == t.Addr && o.Action == t.Action {
 			r.Operation, r.State = o.Name(), "running"
-			if o.Job == "" && o.Lost {
+			if o.Standing() == "unknown" {
 				r.State = "unknown"
 			}
 		}

@@ -251,6 +251,8 @@ func (e end) failed(s *plan.Step, i int) end {
 		e.Outcome, e.err = plan.Running, nil
 	case s.Action == resource.RetireKey && resource.KeyInUse(e.Code):
 		e.Outcome, e.Why, e.err = plan.Kept, "drives still use it; it stays until the next slot at least", nil
+	case s.Rekeys() && resource.Halfway(e.Code):
+		e.Outcome, e.Why = plan.Unknown, plan.HalfwayWhy(e.Code)
 	case resource.Partly(e.Code): // whatever its HTTP status: it says what became of it
 	case errors.Is(e.err, ontap.ErrOutcomeUnknown):
 		e.Outcome = plan.Unknown

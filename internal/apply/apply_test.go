@@ -371,3 +371,31 @@ func TestNothingLeftBehind(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// A rekey that some nodes did not make is not over, whatever ONTAP calls it: a human has to look
+// before anything goes on top of it.
+func TestHalfRekeyed(t *testing.T) {
+	failed := func(code string) error { return &ontap.JobError{UUID: "j1", Code: code, Message: "node2"} }
+	for _, c := range []struct {
+		name, action string
+		timed        bool
+		err          error
+		want         plan.Outcome
+	}{
+		{"external", "rekey_external", true, failed("65537919"), plan.Unknown},
+		{"internal", "rekey_internal", true, failed("65539856"), plan.Unknown},
+		{"at once", "rekey_external", true, &ontap.Error{Status: 400, Code: "65537729"}, plan.Unknown},
+		{"not at all", "rekey_external", true, failed("65537556"), plan.Failed},
+		{"a restore", "restore", false, failed("65537515"), plan.Failed},
+	} {
+		w := &cluster{job: "j1", answer: func(context.Context, int, string) (ontap.Answer, error) { return ontap.Answer{}, c.err }}
+		j := &journal{}
+		r := Runner{Writer: w, Journal: j}
+		p := plan.Plan{Observed: time.Now(), Steps: []plan.Step{{Op: plan.Act, Action: c.action, Timed: c.timed,
+			Addr: resource.Addr{Cluster: "a", Kind: "aws_kms", SVM: "vs"}, Requests: []plan.Request{{Method: "POST", Path: "/api/x"}}}}}
+		res := r.Run(t.Context(), &p).Results[0]
+		if res.Outcome != c.want || j.last.Outcome != c.want || res.Err == nil || (j.last.Why != "") != (c.want == plan.Unknown) {
+			t.Errorf("%s: %v, %v; remembered %+v", c.name, res.Outcome, res.Err, j.last)
+		}
+	}
+}

@@ -20,7 +20,7 @@ type Plan struct {
 	Steps    []Step
 	Notes    []Note
 	Adopted  []Adoption
-	Settled  []Settlement // operations whose end this look has shown
+	Settled  []Settlement // operations whose end this look has shown, or that there is none to be seen
 	Slots    []SlotNote   // what this look made of schedules, where that is news
 	Turns    []Turn       // what is scheduled, in the order of the file
 	Observed time.Time    // when the reads that it rests on began

@@ -24,13 +24,20 @@ func TestSlotsCountOutcomes(t *testing.T) {
 		{"a job that ended", []plan.Outcome{plan.Running, plan.Applied}, counts{done: 1}, "once"},
 		{"lost", []plan.Outcome{plan.Unknown, plan.Unknown}, counts{unknown: 1}, "it is lost once"},
 		{"lost and found", []plan.Outcome{plan.Unknown, plan.Failed}, counts{failed: 1, unknown: 1}, "both are true, one after the other"},
+		{"under way, then in doubt", []plan.Outcome{plan.Running, plan.Unknown, plan.Unknown}, counts{unknown: 1}, "nobody knows, from then on"},
 		{"ended twice", []plan.Outcome{plan.Applied, plan.Failed}, counts{done: 1}, "the second is of nothing"},
 	} {
 		var l plan.Ledger
 		a := resource.Addr{Cluster: "prod-a", Kind: "azure_key_vault", SVM: "vs_hr"}
 		l.Begin(plan.Operation{ID: "1", Op: plan.Act, Action: "rekey_external", Addr: a, Timed: true, At: at})
 		for _, o := range tt.ends {
-			l.End("1", plan.End{Outcome: o, At: at.Add(time.Minute)})
+			e := plan.End{Outcome: o, At: at.Add(time.Minute)}
+			if o == plan.Running {
+				l.Accept("1", "job-1")
+			} else if o == plan.Unknown && len(l.Open) > 0 && l.Open[0].Job != "" {
+				e.Why = "its job is forgotten"
+			}
+			l.End("1", e)
 		}
 		s := l.Objects[a].Slots["rekey_external"]
 		if got := (counts{s.Done, s.Failed, s.Unknown}); got != tt.want {

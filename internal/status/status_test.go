@@ -71,6 +71,7 @@ func TestState(t *testing.T) {
 		{"back again", []Pass{failed(night.Add(-time.Hour), "cluster", "x"), good}, 0, InSync, "yes", ""},
 		{"lost", []Pass{with(good, open(plan.Operation{ID: "1", Lost: true}))}, 0, Unsettled, "unknown", "nobody knows what the cluster has"},
 		{"cut off", []Pass{with(good, open(plan.Operation{ID: "1"}))}, 0, Unsettled, "unknown", "its sender was killed"},
+		{"a job that tells nothing", []Pass{with(good, open(plan.Operation{ID: "1", Job: "j", Lost: true, Doubt: "forgotten"}))}, 0, Unsettled, "unknown", "nobody knows, whatever was known once"},
 		{"a job", []Pass{with(good, open(plan.Operation{ID: "1", Job: "j", Lost: true}))}, 0, InSync, "yes", "a job tells of itself"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
