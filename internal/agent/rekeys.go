@@ -67,11 +67,12 @@ func (r *Rekeys) forget(cluster string) {
 	delete(r.running, cluster)
 }
 
-// rekeying counts the rekeys among operations.
+// rekeying counts the rekeys among operations. One that somebody has to look at may wait for that
+// for days, and other clusters do not wait with it.
 func rekeying(list []plan.Operation) int {
 	n := 0
 	for i := range list {
-		if list[i].Rekeys() {
+		if list[i].Rekeys() && list[i].Standing() != "unknown" {
 			n++
 		}
 	}
