@@ -44,6 +44,7 @@ type rekeyJSON struct {
 	LastSlot    string     `json:"last_slot,omitempty"` // the newest on record, whatever became of it
 	LastEnd     *time.Time `json:"last_end,omitempty"`
 	LastOutcome string     `json:"last_outcome,omitempty"`
+	LastWhy     string     `json:"last_why,omitempty"` // of one that failed
 	LastSuccess *time.Time `json:"last_success,omitempty"`
 	Fired       int        `json:"fired"`
 	Missed      int        `json:"missed"`
@@ -115,7 +116,7 @@ func (c *common) rekeys(want *desired.State) ([]rekeyJSON, error) {
 
 func rekeyOf(t *plan.Turn, open []plan.Operation) rekeyJSON {
 	r := rekeyJSON{Object: t.Addr.String(), Action: t.Action, Schedule: t.Timing.Schedule, Timezone: t.Timing.Timezone, State: "waits",
-		LastEnd: orNil(t.Slots.Ended), LastOutcome: t.Slots.Outcome, LastSuccess: orNil(t.Slots.Succeeded),
+		LastEnd: orNil(t.Slots.Ended), LastOutcome: t.Slots.Outcome, LastWhy: t.Slots.Why, LastSuccess: orNil(t.Slots.Succeeded),
 		Fired: t.Slots.Fired, Missed: t.Slots.Missed, Skipped: t.Slots.Skipped}
 	if last := t.Slots.State.Last; !last.IsZero() {
 		r.LastSlot = last.ID()
@@ -168,6 +169,9 @@ func (c *common) tellRekeys(list []rekeyJSON) error {
 		}
 		if r.State == "waits" && r.LastOutcome != "" {
 			how += ", last " + r.LastOutcome
+		}
+		if r.State == "waits" && r.LastWhy != "" {
+			how += " (" + plan.Safe(r.LastWhy) + ")"
 		}
 		if r.Missed > 0 {
 			how += fmt.Sprintf(", %d missed", r.Missed)

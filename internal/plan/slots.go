@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"kmagent/internal/resource"
@@ -26,6 +27,7 @@ type Slots struct {
 
 	Ended   time.Time `json:"ended,omitzero"`    // when the action last came to an end that is known, on schedule or by hand
 	Outcome string    `json:"outcome,omitempty"` // what that was
+	Why     string    `json:"why,omitempty"`     // of one that failed: what showed it, and ONTAP's code; empty: only the log has it
 	// Succeeded is when the action last did what it was to do; zero: never, as far as is known.
 	Succeeded time.Time `json:"succeeded,omitzero"`
 }
@@ -127,15 +129,28 @@ func (l *Ledger) beginSlot(o Operation) {
 // endSlot notes what came of a scheduled action.
 func (l *Ledger) endSlot(o Operation, e End) {
 	l.changeSlots(o.Owner(), o.Action, func(s *Slots) {
-		s.Ended, s.Outcome = e.At, e.Outcome.String()
+		s.Ended, s.Outcome, s.Why = e.At, e.Outcome.String(), ""
 		switch e.Outcome {
 		case Applied:
 			s.Succeeded = e.At
 			s.Done++
 		case Failed:
 			s.Failed++
+			s.Why = e.reason()
 		}
 	})
+}
+
+// reason says in a sentence why an operation has failed, as far as is remembered.
+func (e *End) reason() string {
+	why := e.Why
+	if e.Code != "" {
+		why = strings.TrimPrefix(why+": ONTAP error "+e.Code, ": ")
+	}
+	if r := resource.Remedy(e.Code); r != "" {
+		why += ": " + r
+	}
+	return Safe(why)
 }
 
 // loseSlot notes that the answer to a scheduled action was lost.

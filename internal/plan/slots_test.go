@@ -46,6 +46,28 @@ func TestSlotsCountOutcomes(t *testing.T) {
 	}
 }
 
+// What is remembered of a failure is what somebody needs who looks at it a week later.
+func TestSlotsRememberWhy(t *testing.T) {
+	a := resource.Addr{Cluster: "prod-a", Kind: "azure_key_vault", SVM: "vs_hr"}
+	for _, c := range []struct {
+		end  plan.End
+		want string
+	}{
+		{plan.End{Outcome: plan.Failed, Code: "65537556"}, "ONTAP error 65537556"},
+		{plan.End{Outcome: plan.Failed, Code: "65536600", Why: "its job failed"}, "its job failed: ONTAP error 65536600: " + resource.Remedy("65536600")},
+		{plan.End{Outcome: plan.Failed, Why: "ops says so: \x1b[2J"}, `ops says so: \x1b[2J`},
+		{plan.End{Outcome: plan.Failed}, ""},
+		{plan.End{Outcome: plan.Applied, Why: "its job succeeded"}, ""},
+	} {
+		l := plan.Ledger{Objects: map[resource.Addr]plan.Remembered{a: {Slots: map[string]plan.Slots{"rekey_internal": {Why: "of last time"}}}}}
+		l.Begin(plan.Operation{ID: "1", Op: plan.Act, Action: "rekey_internal", Addr: a, Timed: true})
+		l.End("1", c.end)
+		if got := l.Objects[a].Slots["rekey_internal"].Why; got != c.want {
+			t.Errorf("%+v: %q, want %q", c.end, got, c.want)
+		}
+	}
+}
+
 // A generation whose answer is lost counts with the key that the file rotates, which has the
 // schedule, and not with one that may not be there.
 func TestLostGenerationCounts(t *testing.T) {
