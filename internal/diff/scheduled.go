@@ -144,6 +144,9 @@ func (d *decider) takeTurn(want, have *resource.Object, i int, slot schedule.Slo
 		return schedule.Unchanged
 	}
 	s.Source, s.Slot = at, slot
+	if why := d.undone(&s); why != "" {
+		d.block(&s, at, plan.Held, plan.Flap, why+": it is not taken again by itself; see to it, then kmagent rekey run")
+	}
 	d.add(s)
 	return ""
 }
@@ -178,6 +181,16 @@ func (d *decider) turnStep(want, have *resource.Object, action string) (s plan.S
 	return s, true
 }
 
+// undone says, of an action that has to change once more what it has succeeded in changing, that
+// its success was none, or that somebody took it back: again at every slot would not help.
+func (d *decider) undone(s *plan.Step) string {
+	last := d.Ledger.Objects[s.Addr].Slots[s.Action]
+	if len(s.Changes) == 0 || last.Outcome != plan.Applied.String() || !slices.Equal(last.Made, s.Wishes) {
+		return ""
+	}
+	return fmt.Sprintf("ONTAP told of its success at %s, and %s is not as it was to be", last.Succeeded.UTC().Format(time.RFC3339), s.Changes[0].Field)
+}
+
 // The action whose only evidence is the set of keys that it replaces, and their type.
 const (
 	rekeyInternal = "rekey_internal"
@@ -209,6 +222,10 @@ func (d *decider) waitForSlot(s *plan.Step) {
 		return
 	}
 	next := d.plan.Turns[i].Next
+	if why := d.undone(s); why != "" {
+		d.block(s, s.Source, plan.Held, plan.Flap, why+": it is not taken again by itself; see to it, then kmagent rekey run")
+		return
+	}
 	d.block(s, s.Source, plan.Held, plan.Window, fmt.Sprintf("it waits for the slot of its schedule: %s %s", next.Local, next.Zone))
 }
 
@@ -300,6 +317,11 @@ func (d *decider) limitRekeys() {
 func (d *decider) failedAt(slot schedule.Slot, action string) (other resource.Addr, bad bool) {
 	if slot.IsZero() {
 		return other, false
+	}
+	for i := range d.open {
+		if o := &d.open[i]; o.Halfway() && o.Action == action && o.Slot.ID() == slot.ID() {
+			return o.Owner(), true
+		}
 	}
 	for a, m := range d.Ledger.Objects {
 		s, ok := m.Slots[action]

@@ -242,11 +242,14 @@ func (d *decider) fulfilled(o *plan.Operation, have *resource.Object) bool {
 }
 
 // holdUnsettled keeps away from a scope in which an operation is under way, or in which
-// nobody knows what became of one: what depends on it cannot be told.
+// nobody knows what became of one: what depends on it cannot be told. Keys are restored after half
+// a rekey all the same: nodes may lack theirs because of it.
 func (d *decider) holdUnsettled() {
 	for i := range d.plan.Steps {
 		s := &d.plan.Steps[i]
-		j := slices.IndexFunc(d.open, func(o plan.Operation) bool { return slices.ContainsFunc(s.Scopes(), o.Touches) })
+		j := slices.IndexFunc(d.open, func(o plan.Operation) bool {
+			return slices.ContainsFunc(s.Scopes(), o.Touches) && !(s.Action == resource.Restore && o.Halfway())
+		})
 		if j >= 0 && s.Status == plan.Ready {
 			d.block(s, s.Source, plan.Held, plan.Unsettled, d.openReason(&d.open[j]))
 		}

@@ -28,6 +28,8 @@ type Slots struct {
 	Ended   time.Time `json:"ended,omitzero"`    // when the action last came to an end that is known, on schedule or by hand
 	Outcome string    `json:"outcome,omitempty"` // what that was
 	Why     string    `json:"why,omitempty"`     // of one that failed: what showed it, and ONTAP's code; empty: only the log has it
+	// Made is what the object was to be like after the last end, if that was a success.
+	Made []Wish `json:"made,omitempty"`
 	// Succeeded is when the action last did what it was to do; zero: never, as far as is known.
 	Succeeded time.Time `json:"succeeded,omitzero"`
 }
@@ -129,10 +131,10 @@ func (l *Ledger) beginSlot(o Operation) {
 // endSlot notes what came of a scheduled action.
 func (l *Ledger) endSlot(o Operation, e End) {
 	l.changeSlots(o.Owner(), o.Action, func(s *Slots) {
-		s.Ended, s.Outcome, s.Why = e.At, e.Outcome.String(), ""
+		s.Ended, s.Outcome, s.Why, s.Made = e.At, e.Outcome.String(), "", nil
 		switch e.Outcome {
 		case Applied:
-			s.Succeeded = e.At
+			s.Succeeded, s.Made = e.At, o.Wishes
 			s.Done++
 		case Failed:
 			s.Failed++
