@@ -70,9 +70,6 @@ func (c *Cluster) settle() {
 		return
 	}
 	now := time.Now()
-	c.state.Jobs = slices.DeleteFunc(c.state.Jobs, func(j *job) bool {
-		return j.State != running && now.Sub(j.End) > c.state.World.Jobs.retention()
-	})
 	var due []*job
 	for _, j := range c.state.Jobs {
 		if j.State == running && j.Outcome != stuck && !now.Before(j.End) {
@@ -83,6 +80,9 @@ func (c *Cluster) settle() {
 	for _, j := range due {
 		c.finish(j)
 	}
+	c.state.Jobs = slices.DeleteFunc(c.state.Jobs, func(j *job) bool {
+		return j.State != running && now.Sub(j.End) > c.state.World.Jobs.retention()
+	})
 }
 
 // finish makes a job's change, or fails as the world said.

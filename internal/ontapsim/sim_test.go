@@ -511,7 +511,7 @@ func TestOddJobs(t *testing.T) {
 		if word, there := o.text("state"); there {
 			t.Errorf("the job is %q, want no word", word)
 		}
-		time.Sleep(10 * time.Second)
+		time.Sleep(10 * time.Second) // its end, to the nanosecond
 		o = k.must("GET", path, "")
 		if word, _ := o.text("state"); word != "success" {
 			t.Errorf("the job is %q, want success", word)
