@@ -331,7 +331,11 @@ func (l *Loop) decide(ctx context.Context, have *resource.Cluster, o Orders) (p 
 
 // Act remembers what a look found in place, and carries its plan out.
 func (l *Loop) Act(ctx context.Context, p *Pass) {
-	if p.Err = l.remember(p); p.Err != nil || p.Plan.Counts().Ready() == 0 {
+	if p.Err = l.remember(p); p.Err != nil {
+		return
+	}
+	l.Rekeys.done(p.Cluster, l.ledger().Open) // a look may have shown the end of some
+	if p.Plan.Counts().Ready() == 0 {
 		return
 	}
 	l.Rekeys.admit(&p.Plan, l.ledger().Open)
