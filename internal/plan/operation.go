@@ -272,7 +272,8 @@ type Settlement struct {
 	End
 }
 
-// HalfwayWhy is the doubt about an operation that ended with an error code of [resource.Halfway].
+// HalfwayWhy is the doubt about an operation that ended with an error code of [resource.Halfway],
+// and what that means.
 func HalfwayWhy(code string) string {
-	return "it was done on some nodes and not on others (ONTAP error " + Safe(code) + ")"
+	return "it was done on some nodes and not on others (ONTAP error " + code + "): " + resource.Remedy(code)
 }

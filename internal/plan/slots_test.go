@@ -53,7 +53,7 @@ func TestSlotsRememberWhy(t *testing.T) {
 		end  plan.End
 		want string
 	}{
-		{plan.End{Outcome: plan.Failed, Code: "65537556"}, "ONTAP error 65537556"},
+		{plan.End{Outcome: plan.Failed, Code: "65537559"}, "ONTAP error 65537559"},
 		{plan.End{Outcome: plan.Failed, Code: "65536600", Why: "its job failed"}, "its job failed: ONTAP error 65536600: " + resource.Remedy("65536600")},
 		{plan.End{Outcome: plan.Failed, Why: "ops says so: \x1b[2J"}, `ops says so: \x1b[2J`},
 		{plan.End{Outcome: plan.Failed}, ""},

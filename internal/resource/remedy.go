@@ -43,6 +43,8 @@ var remedies = map[string]string{
 	"65537301": "Common Criteria mode is for clusters with an onboard key manager: take cc_mode_enabled out of the file",
 	"65537304": "the polling interval can be changed only where there is an external key manager: declare one, or leave health_monitor_polling_interval out",
 	"65537515": keysMissing,
+	"65537556": "the key store is blocked: ONTAP does not reach the service, or may not use the key there; see to that, then kmagent rekey run",
+	"65537566": "not every node is online: bring them back, then kmagent rekey run, or wait for the next slot",
 	"65537722": keysMissing,
 	"65537729": halfRekeyed,
 	"65537919": halfRekeyed,
