@@ -80,6 +80,10 @@ func (c *common) tellOperations(open []plan.Operation) error {
 // standingOf says in a few words how far an operation has come.
 func standingOf(o plan.Operation) string {
 	switch {
+	case o.Doubt != "" && o.Job != "":
+		return "unknown: " + plan.Safe(o.Doubt) + " (job " + o.Job + ")"
+	case o.Doubt != "":
+		return "unknown: " + plan.Safe(o.Doubt)
 	case o.Job != "":
 		return "job " + o.Job
 	case o.Lost:
@@ -99,6 +103,8 @@ type operationJSON struct {
 	At      time.Time `json:"at"`
 	Job     string    `json:"job,omitempty"`
 	State   string    `json:"state"` // intent, accepted or unknown
+	Why     string    `json:"why,omitempty"`
+	Code    string    `json:"code,omitempty"` // ONTAP's, of one that was done on some nodes only
 }
 
 func (c *common) encodeOperations(open []plan.Operation) error {
@@ -107,13 +113,7 @@ func (c *common) encodeOperations(open []plan.Operation) error {
 		Operations []operationJSON `json:"operations"`
 	}{1, []operationJSON{}}
 	for _, o := range open {
-		how := "intent"
-		if o.Job != "" {
-			how = "accepted"
-		} else if o.Lost {
-			how = "unknown"
-		}
-		doc.Operations = append(doc.Operations, operationJSON{o.Name(), o.Op.String(), o.Action, o.Addr.String(), o.Request, o.At.UTC(), o.Job, how})
+		doc.Operations = append(doc.Operations, operationJSON{o.Name(), o.Op.String(), o.Action, o.Addr.String(), o.Request, o.At.UTC(), o.Job, o.Standing(), o.Doubt, o.Code})
 	}
 	enc := json.NewEncoder(c.out)
 	enc.SetIndent("", "  ")
@@ -150,6 +150,7 @@ place; with failed, those before it, and the plan goes on from there.`,
 			if err != nil {
 				return err
 			}
+			g.At = time.Now().UTC() // to the full: what set out within the second was before
 			id, err := c.orders().Resolve(plan.Resolution{Given: g, Operation: args[0], Outcome: word.String()})
 			return c.ordered(id, err, "%s (%s of %s) has %s", args[0], open[i].Title(), open[i].Addr, outcome)
 		},

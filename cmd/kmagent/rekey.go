@@ -44,6 +44,7 @@ type rekeyJSON struct {
 	LastSlot    string     `json:"last_slot,omitempty"` // the newest on record, whatever became of it
 	LastEnd     *time.Time `json:"last_end,omitempty"`
 	LastOutcome string     `json:"last_outcome,omitempty"`
+	LastWhy     string     `json:"last_why,omitempty"` // of one that failed
 	LastSuccess *time.Time `json:"last_success,omitempty"`
 	Verified    *time.Time `json:"last_verified,omitempty"` // when every node was seen to have what it made
 	Fired       int        `json:"fired"`
@@ -116,7 +117,7 @@ func (c *common) rekeys(want *desired.State) ([]rekeyJSON, error) {
 
 func rekeyOf(t *plan.Turn, open []plan.Operation) rekeyJSON {
 	r := rekeyJSON{Object: t.Addr.String(), Action: t.Action, Schedule: t.Timing.Schedule, Timezone: t.Timing.Timezone, State: "waits",
-		LastEnd: orNil(t.Slots.Ended), LastOutcome: t.Slots.Outcome, LastSuccess: orNil(t.Slots.Succeeded), Verified: orNil(t.Slots.Verified),
+		LastEnd: orNil(t.Slots.Ended), LastOutcome: t.Slots.Outcome, LastWhy: t.Slots.Why, LastSuccess: orNil(t.Slots.Succeeded), Verified: orNil(t.Slots.Verified),
 		Fired: t.Slots.Fired, Missed: t.Slots.Missed, Skipped: t.Slots.Skipped}
 	if last := t.Slots.State.Last; !last.IsZero() {
 		r.LastSlot = last.ID()
@@ -131,9 +132,9 @@ func rekeyOf(t *plan.Turn, open []plan.Operation) rekeyJSON {
 		r.State = "due"
 	}
 	for _, o := range open {
-		if o.Turning() == t.Addr && o.Action == t.Action {
+		if o.Owner() == t.Addr && o.Action == t.Action {
 			r.Operation, r.State = o.Name(), "running"
-			if o.Job == "" && o.Lost {
+			if o.Standing() == "unknown" {
 				r.State = "unknown"
 			}
 		}
@@ -169,6 +170,9 @@ func (c *common) tellRekeys(list []rekeyJSON) error {
 		}
 		if r.State == "waits" && r.LastOutcome != "" {
 			how += ", last " + r.LastOutcome
+		}
+		if r.State == "waits" && r.LastWhy != "" {
+			how += " (" + plan.Safe(r.LastWhy) + ")"
 		}
 		if r.LastSuccess != nil && r.Action != resource.KeyBackup && (r.Verified == nil || r.Verified.Before(*r.LastSuccess)) {
 			how += ", not verified yet"
@@ -331,7 +335,7 @@ func (k *rekeyer) follow(ctx context.Context, addr resource.Addr, id string, sin
 			return &exit{exitState, err}
 		}
 		s, taken := led.Objects[addr].Slots[k.action], k.taken(id)
-		open := slices.ContainsFunc(led.Open, func(o plan.Operation) bool { return o.Turning() == addr && o.Action == k.action })
+		open := slices.ContainsFunc(led.Open, func(o plan.Operation) bool { return o.Owner() == addr && o.Action == k.action })
 		if taken && !open && !s.State.LastStart.Before(since) && !s.Ended.Before(s.State.LastStart) {
 			fmt.Fprintf(k.out, "%s of %s: %s\n", k.action, k.object, s.Outcome)
 			if s.Outcome != plan.Applied.String() {

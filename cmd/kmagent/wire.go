@@ -51,6 +51,9 @@ func (c *common) wiring(clusters int) *wiring {
 		exchange: func(string, ontap.Exchange) {},
 		retried:  func(string, error) {},
 	}
+	if c.seconds {
+		w.jobWait = 3 * time.Second // so that a test sees what happens while a job goes on
+	}
 	if clusters == 1 {
 		w.conns = 4 // a single cluster is worth the speed; a fleet is not worth the load
 	}

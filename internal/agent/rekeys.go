@@ -113,7 +113,7 @@ func (r *Rekeys) reserve(p *plan.Plan, led *plan.Ledger, wake func()) {
 		total++
 		r.running[p.Cluster]++
 		if !s.Slot.IsZero() {
-			r.taken[p.Cluster] = append(r.taken[p.Cluster], plan.Taken{Addr: s.Turning(), Action: s.Action, Line: line, Slot: s.Slot})
+			r.taken[p.Cluster] = append(r.taken[p.Cluster], plan.Taken{Addr: s.Owner(), Action: s.Action, Line: line, Slot: s.Slot})
 		}
 	}
 }
@@ -148,7 +148,7 @@ func (r *Rekeys) wave(cluster string, s *plan.Step, line string) string {
 	var open plan.Taken
 	for _, list := range r.taken {
 		for _, t := range list {
-			if t.Action != s.Action || t.Line != line || t.Slot.ID() != s.Slot.ID() || t.Addr == s.Turning() {
+			if t.Action != s.Action || t.Line != line || t.Slot.ID() != s.Slot.ID() || t.Addr == s.Owner() {
 				continue
 			}
 			begun++
@@ -174,18 +174,19 @@ func (r *Rekeys) wave(cluster string, s *plan.Step, line string) string {
 
 // lineOf is the line of the schedule that a step is for.
 func lineOf(p *plan.Plan, s *plan.Step) string {
-	i := slices.IndexFunc(p.Turns, func(t plan.Turn) bool { return t.Addr == s.Turning() && t.Action == s.Action })
+	i := slices.IndexFunc(p.Turns, func(t plan.Turn) bool { return t.Addr == s.Owner() && t.Action == s.Action })
 	if i < 0 {
 		return ""
 	}
 	return p.Turns[i].Line
 }
 
-// rekeying counts the rekeys among operations.
+// rekeying counts the rekeys among operations. One that somebody has to look at may wait for that
+// for days, and other clusters do not wait with it.
 func rekeying(list []plan.Operation) int {
 	n := 0
 	for i := range list {
-		if list[i].Rekeys() {
+		if list[i].Rekeys() && list[i].Standing() != "unknown" {
 			n++
 		}
 	}

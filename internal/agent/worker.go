@@ -13,6 +13,7 @@ import (
 
 	"kmagent/internal/desired"
 	"kmagent/internal/plan"
+	"kmagent/internal/resource"
 	"kmagent/internal/schedule"
 )
 
@@ -208,6 +209,9 @@ func (w *worker) tell(p Pass) {
 			tellStep(log, r)
 		}
 	}
+	if p.Err == nil {
+		tellSettled(log, p.Plan.Settled)
+	}
 	tellSlots(log, p.Plan.Slots)
 	w.tellFlaws(log, p.Plan.Turns)
 	if p.Report != nil && p.Report.Stale() > 0 {
@@ -284,9 +288,36 @@ func tellStep(log *slog.Logger, r plan.Result) {
 	case plan.Kept:
 		log.Info("object stays", append(attrs, "event", "op.kept", "why", r.Why)...)
 	case plan.Running:
-		log.Info("step goes on as a job; the next pass looks", append(attrs, "event", "op.accepted", "operation", r.Operation, "took", r.Took)...)
+		log.Info("step goes on as a job; the next pass looks", append(attrs, "event", "op.accepted", "operation", s.Addr.Cluster+"/"+r.Operation, "took", r.Took)...)
 	case plan.Unknown:
-		log.Error("outcome of step unknown; the next pass looks", append(attrs, "event", "op.unknown", "err", plan.Safe(r.Err.Error()))...)
+		message := "outcome of step unknown; the next pass looks"
+		if r.Why != "" {
+			message = "step not done everywhere; somebody has to look"
+		}
+		log.Error(message, append(attrs, "event", "op.unknown", "operation", s.Addr.Cluster+"/"+r.Operation, "err", plan.Safe(r.Err.Error()))...)
+	}
+}
+
+// tellSettled reports what a look has shown of operations whose end nobody waited for.
+func tellSettled(log *slog.Logger, list []plan.Settlement) {
+	for i := range list {
+		x := &list[i]
+		attrs := []any{"operation", x.Op.Name(), "op", x.Op.Title(), "object", x.Op.Addr.String(), "why", x.Why}
+		if x.Code != "" {
+			attrs = append(attrs, "code", plan.Safe(x.Code))
+		}
+		switch x.Outcome {
+		case plan.Applied:
+			log.Info("operation has succeeded", append(attrs, "event", "op.succeeded")...)
+		case plan.Unknown:
+			log.Error("operation without an end that can be seen; somebody has to look", append(attrs, "event", "op.unknown")...)
+		case plan.Failed:
+			level := slog.LevelError
+			if x.Op.Repeat == resource.Repeatable {
+				level = slog.LevelWarn // the plan compares, and sends it again
+			}
+			log.Log(context.Background(), level, "operation has failed", append(attrs, "event", "op.failed")...)
+		}
 	}
 }
 

@@ -67,6 +67,7 @@ var (
 	ErrStopped     = errors.New("stopped before this step")
 	ErrParent      = errors.New("what it depends on was not created")
 	ErrBefore      = errors.New("the change of the object that comes before it was not made")
+	ErrSlot        = errors.New("at this slot it has just failed for another object: what is wrong there may be wrong here")
 	ErrUnreachable = errors.New("the cluster did not answer an earlier step")
 )
 
@@ -74,7 +75,7 @@ var (
 // report has every step. When ctx ends, the step under way is finished and no other begun.
 func (r *Runner) Run(ctx context.Context, p *plan.Plan) plan.Report {
 	rep := plan.Report{Cluster: p.Cluster, Results: make([]plan.Result, len(p.Steps))}
-	run := &run{Runner: r, created: map[resource.Addr]string{}, failed: map[resource.Addr]bool{}}
+	run := &run{Runner: r, created: map[resource.Addr]string{}, failed: map[resource.Addr]bool{}, slots: map[string]bool{}}
 	var stop error
 	for i := range p.Steps {
 		s := &p.Steps[i]
@@ -128,12 +129,23 @@ type run struct {
 	*Runner
 	created map[resource.Addr]string // ids of what this plan created
 	failed  map[resource.Addr]bool   // a step of it was tried and did not succeed, or was not tried
+	slots   map[string]bool          // by action and slot: a rekey of it did not succeed
 }
 
 func (r *run) step(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
+	slot := ""
+	if s.Rekeys() && !s.Slot.IsZero() {
+		slot = s.Action + " " + s.Slot.ID()
+	}
+	if r.slots[slot] {
+		return plan.Result{Step: s, Err: ErrSlot}
+	}
 	res := r.try(ctx, p, s)
 	if res.Outcome != plan.Applied {
 		r.failed[s.Addr] = true
+	}
+	if slot != "" && (res.Outcome == plan.Failed || res.Outcome == plan.Unknown) {
+		r.slots[slot] = true
 	}
 	return res
 }
@@ -251,6 +263,8 @@ func (e end) failed(s *plan.Step, i int) end {
 		e.Outcome, e.err = plan.Running, nil
 	case s.Action == resource.RetireKey && resource.KeyInUse(e.Code):
 		e.Outcome, e.Why, e.err = plan.Kept, "drives still use it; it stays until the next slot at least", nil
+	case s.Rekeys() && resource.Halfway(e.Code):
+		e.Outcome, e.Why = plan.Unknown, plan.HalfwayWhy(e.Code)
 	case resource.Partly(e.Code): // whatever its HTTP status: it says what became of it
 	case errors.Is(e.err, ontap.ErrOutcomeUnknown):
 		e.Outcome = plan.Unknown

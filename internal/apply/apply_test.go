@@ -13,6 +13,7 @@ import (
 	"kmagent/internal/ontap"
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
+	"kmagent/internal/schedule"
 )
 
 // What the cluster may say of a request.
@@ -370,4 +371,61 @@ func TestNothingLeftBehind(t *testing.T) {
 		}
 		synctest.Wait()
 	})
+}
+
+// At a slot at which one object's rekey has failed, no other is rekeyed: not in the same run either.
+func TestFailedAtSlot(t *testing.T) {
+	slot := schedule.Slot{Local: "2026-11-22T03:00", Zone: "UTC"}
+	step := func(svm, action string, s schedule.Slot) plan.Step {
+		return plan.Step{Op: plan.Act, Action: action, Timed: true, Slot: s, Addr: resource.Addr{Cluster: "a", Kind: "aws_kms", SVM: svm},
+			Requests: []plan.Request{{Method: "POST", Path: "/api/" + svm}}}
+	}
+	w := &cluster{answer: func(_ context.Context, n int, _ string) (ontap.Answer, error) {
+		if n == 0 {
+			return ontap.Answer{}, refused
+		}
+		return ontap.Answer{}, nil
+	}}
+	r := Runner{Writer: w, Journal: &journal{}}
+	p := plan.Plan{Observed: time.Now(), Steps: []plan.Step{step("vs1", "rekey_internal", slot), step("vs2", "rekey_internal", slot),
+		step("vs3", "rekey_external", slot), step("vs4", "rekey_internal", schedule.Slot{}),
+		step("vs5", "rekey_internal", schedule.Slot{Local: "2026-11-22T04:00", Zone: "UTC"})}}
+	res := r.Run(t.Context(), &p).Results
+	want := []plan.Outcome{plan.Failed, plan.NotAttempted, plan.Applied, plan.Applied, plan.Applied}
+	for i := range res {
+		if res[i].Outcome != want[i] {
+			t.Errorf("%s: %v, %v, want %v", p.Steps[i].Addr, res[i].Outcome, res[i].Err, want[i])
+		}
+	}
+	if !errors.Is(res[1].Err, ErrSlot) {
+		t.Errorf("%v", res[1].Err)
+	}
+}
+
+// A rekey that some nodes did not make is not over, whatever ONTAP calls it: a human has to look
+// before anything goes on top of it.
+func TestHalfRekeyed(t *testing.T) {
+	failed := func(code string) error { return &ontap.JobError{UUID: "j1", Code: code, Message: "node2"} }
+	for _, c := range []struct {
+		name, action string
+		timed        bool
+		err          error
+		want         plan.Outcome
+	}{
+		{"external", "rekey_external", true, failed("65537919"), plan.Unknown},
+		{"internal", "rekey_internal", true, failed("65539856"), plan.Unknown},
+		{"at once", "rekey_external", true, &ontap.Error{Status: 400, Code: "65537729"}, plan.Unknown},
+		{"not at all", "rekey_external", true, failed("65537556"), plan.Failed},
+		{"a restore", "restore", false, failed("65537515"), plan.Failed},
+	} {
+		w := &cluster{job: "j1", answer: func(context.Context, int, string) (ontap.Answer, error) { return ontap.Answer{}, c.err }}
+		j := &journal{}
+		r := Runner{Writer: w, Journal: j}
+		p := plan.Plan{Observed: time.Now(), Steps: []plan.Step{{Op: plan.Act, Action: c.action, Timed: c.timed,
+			Addr: resource.Addr{Cluster: "a", Kind: "aws_kms", SVM: "vs"}, Requests: []plan.Request{{Method: "POST", Path: "/api/x"}}}}}
+		res := r.Run(t.Context(), &p).Results[0]
+		if res.Outcome != c.want || j.last.Outcome != c.want || res.Err == nil || (j.last.Why != "") != (c.want == plan.Unknown) {
+			t.Errorf("%s: %v, %v; remembered %+v", c.name, res.Outcome, res.Err, j.last)
+		}
+	}
 }

@@ -125,6 +125,9 @@ func (d *decider) takeTurn(want, have *resource.Object, i int, turn *plan.Turn) 
 	if d.elsewhere(&s, turn) {
 		return schedule.Elsewhere
 	}
+	if why := d.undone(&s); why != "" {
+		d.block(&s, at, plan.Held, plan.Flap, why+": it is not taken again by itself; see to it, then kmagent rekey run")
+	}
 	d.add(s)
 	return ""
 }
@@ -188,6 +191,16 @@ func (d *decider) actionStep(want, have *resource.Object, action string) (s plan
 	return s, true
 }
 
+// undone says, of an action that has to change once more what it has succeeded in changing, that
+// its success was none, or that somebody took it back: again at every slot would not help.
+func (d *decider) undone(s *plan.Step) string {
+	last := d.Ledger.Objects[s.Addr].Slots[s.Action]
+	if len(s.Changes) == 0 || last.Outcome != plan.Applied.String() || !slices.Equal(last.Made, s.Wishes) {
+		return ""
+	}
+	return fmt.Sprintf("ONTAP told of its success at %s, and %s is not as it was to be", last.Succeeded.UTC().Format(time.RFC3339), s.Changes[0].Field)
+}
+
 // svmKey is the type of the keys that resource.RekeyInternal replaces.
 const svmKey = "svm_kek"
 
@@ -216,6 +229,10 @@ func (d *decider) waitForSlot(s *plan.Step) {
 		return
 	}
 	next := d.plan.Turns[i].Next
+	if why := d.undone(s); why != "" {
+		d.block(s, s.Source, plan.Held, plan.Flap, why+": it is not taken again by itself; see to it, then kmagent rekey run")
+		return
+	}
 	d.block(s, s.Source, plan.Held, plan.Window, fmt.Sprintf("it waits for the slot of its schedule: %s %s", next.Local, next.Zone))
 }
 
@@ -235,7 +252,7 @@ func (d *decider) askedFor(want, have *resource.Object) {
 			d.answer(want, a, d.dueBackup(want, due))
 			continue
 		}
-		j := slices.IndexFunc(d.plan.Steps, func(s plan.Step) bool { return s.Turning() == want.Addr && s.Action == a.Action })
+		j := slices.IndexFunc(d.plan.Steps, func(s plan.Step) bool { return s.Owner() == want.Addr && s.Action == a.Action })
 		if j < 0 {
 			s, why := d.turnStep(want, have, a.Action, d.handSlot(want, a.Action))
 			if why != "" {

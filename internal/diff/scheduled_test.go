@@ -145,6 +145,41 @@ func TestScheduled(t *testing.T) {
 	}
 }
 
+// made is what a rekey_external leaves of which ONTAP has said that it succeeded.
+func made(s *plan.Slots, key string) {
+	s.Ended, s.Succeeded, s.Outcome = now.Add(-24*time.Hour), now.Add(-24*time.Hour), "applied"
+	s.Made = []plan.Wish{{Field: "key_id", Value: diff.WishOf(resource.Str(key))}}
+}
+
+// While half a rekey is open, no other object of the cluster is rekeyed at its slot, however many
+// may run; keys are given to the nodes that lack them all the same.
+func TestHalfARekey(t *testing.T) {
+	const line = "30 2 * * * UTC"
+	slot := slotAt(line, now.Add(-30*time.Minute))
+	half := plan.Operation{ID: "7", Op: plan.Act, Action: "rekey_internal", Addr: resource.Addr{Cluster: "a", Kind: "aws_kms", SVM: "other"}, Slot: slot,
+		Timed: true, Repeat: resource.Never, At: now.Add(-20 * time.Minute), Job: "j1", Lost: true, Doubt: plan.HalfwayWhy("65539856"), Code: "65539856"}
+	in := input(vaultWanted(t, nightly), vaultFound(nil))
+	in.Ledger = slots("rekey_internal", line, func(s *plan.Slots) { s.State.Seen = slot })
+	in.Ledger.Open = []plan.Operation{half}
+	in.Policy.MaxRekeys = 4
+	want := "held window at this slot it has failed for a/aws_kms/other: see to that one, and have this one taken by kmagent rekey run"
+	p := diff.Compute(in)
+	if s := p.Steps[len(p.Steps)-1]; s.Action != "rekey_internal" || fmt.Sprintf("%s %s %s", s.Status, s.Guard, s.Reason) != want {
+		t.Errorf("%s\nwant %s", short(p), want)
+	}
+	half.Addr = vault
+	in.Ledger.Open = []plan.Operation{half}
+	var err error
+	if p, err = diff.Restore(in, diff.Restoring{SVM: "vs"}); err != nil || len(p.Steps) != 1 || p.Steps[0].Status != plan.Ready {
+		t.Errorf("%v\n%s\nwant it ready", err, short(p))
+	}
+	half.Code, half.Doubt = "", "the cluster does not know its job any more"
+	in.Ledger.Open = []plan.Operation{half}
+	if p, _ := diff.Restore(in, diff.Restoring{SVM: "vs"}); p.Steps[0].Guard != plan.Unsettled {
+		t.Errorf("%s\nwant it held", short(p))
+	}
+}
+
 // Another key waits for the slot of its schedule, and a slot without one is skipped.
 func TestScheduledExternal(t *testing.T) {
 	const line = "30 2 * * * UTC"
@@ -159,6 +194,18 @@ func TestScheduledExternal(t *testing.T) {
 		{"not yet", "https://v.vault.azure.net/keys/k/0", plan.Ledger{}, "held window", ""},
 		{"its slot", "https://v.vault.azure.net/keys/k/0", slots("rekey_external", line, early), "ready ", ""},
 		{"nothing new", "https://v.vault.azure.net/keys/k/1", slots("rekey_external", line, early), "", "unchanged"},
+		{"a success that changed nothing", "https://v.vault.azure.net/keys/k/0", slots("rekey_external", line, func(s *plan.Slots) {
+			early(s)
+			made(s, "https://v.vault.azure.net/keys/k/1")
+		}), "held flap", ""},
+		{"the same, between slots", "https://v.vault.azure.net/keys/k/0", slots("rekey_external", line, func(s *plan.Slots) {
+			s.State.Last = slotAt(line, now.Add(-30*time.Minute))
+			made(s, "https://v.vault.azure.net/keys/k/1")
+		}), "held flap", ""},
+		{"a success of another key", "https://v.vault.azure.net/keys/k/0", slots("rekey_external", line, func(s *plan.Slots) {
+			early(s)
+			made(s, "https://v.vault.azure.net/keys/k/0")
+		}), "ready ", ""},
 	} {
 		have := vaultFound(map[string]resource.Value{"key_id": resource.Str(tt.key)})
 		in := input(vaultWanted(t, app+`rekey_external: {schedule: "30 2 * * *", window: 2h, min_interval: 1h}`), have)

@@ -29,7 +29,7 @@ func (d *decider) settle() {
 	for _, o := range d.Ledger.Open {
 		e, ok := d.verdict(&o)
 		if !ok {
-			d.open = append(d.open, o)
+			d.open = append(d.open, d.doubt(o))
 			continue
 		}
 		e.At = d.Now
@@ -49,6 +49,9 @@ func (d *decider) verdict(o *plan.Operation) (e plan.End, ok bool) {
 		}
 		return e, true
 	}
+	if o.Halfway() {
+		return plan.End{}, false
+	}
 	if o.Repeat == resource.Repeatable {
 		if _, busy := d.underWay(o); busy {
 			return plan.End{}, false
@@ -59,6 +62,8 @@ func (d *decider) verdict(o *plan.Operation) (e plan.End, ok bool) {
 	}
 	if j, known := d.jobOf(o); known {
 		switch {
+		case j.Failed() && o.Rekeys() && resource.Halfway(j.Code):
+			return plan.End{}, false
 		case j.Failed():
 			e := plan.End{Outcome: plan.Failed, Code: j.Code, Why: "its job failed", Job: j.UUID}
 			if resource.Partly(j.Code) {
@@ -72,6 +77,42 @@ func (d *decider) verdict(o *plan.Operation) (e plan.End, ok bool) {
 		}
 	}
 	return d.evidence(o)
+}
+
+// doubt notes of an operation that stays open that its job does not tell its end: it has not come
+// to one in time, the cluster does not know it any more, or it did its work on some nodes only.
+// Somebody should see to it, then, however long ago the cluster took it on.
+func (d *decider) doubt(o plan.Operation) plan.Operation {
+	e := plan.End{Outcome: plan.Unknown, At: d.Now}
+	j, known := d.jobOf(&o)
+	switch {
+	case o.Halfway():
+		return o
+	case known && j.Failed() && o.Rekeys() && resource.Halfway(j.Code):
+		e.Code, e.Why = j.Code, plan.HalfwayWhy(j.Code)
+	case o.Job == "":
+		return o
+	case known && d.Now.Sub(o.At) >= d.jobLimit():
+		e.Why = fmt.Sprintf("its job has not ended within %s", shortly(d.jobLimit()))
+	case !known && d.Now.Sub(o.At) >= d.settled():
+		e.Why = "the cluster does not know its job any more"
+	default:
+		return o
+	}
+	if o.Doubt == e.Why {
+		return o
+	}
+	d.plan.Settled = append(d.plan.Settled, plan.Settlement{Op: o, End: e})
+	o.Lost, o.Doubt, o.Code = true, e.Why, e.Code
+	return o
+}
+
+// shortly writes whole hours as such.
+func shortly(t time.Duration) string {
+	if t%time.Hour == 0 {
+		return fmt.Sprintf("%d hours", t/time.Hour)
+	}
+	return t.String()
 }
 
 // jobOf finds the job of an operation: by its UUID or, if the answer with that was lost, by
@@ -170,6 +211,14 @@ func (d *decider) settled() time.Duration {
 	return time.Minute
 }
 
+// jobLimit is how long a job may take before somebody has to look.
+func (d *decider) jobLimit() time.Duration {
+	if d.Seconds {
+		return 10 * time.Second
+	}
+	return jobLimit
+}
+
 // busy says whether the key store of a scope is at work.
 func (d *decider) busy(svm string) bool {
 	return slices.ContainsFunc(d.Have.Stores, func(k resource.KeyStore) bool { return k.SVM == svm && k.State != "" && k.State != "active" })
@@ -193,11 +242,14 @@ func (d *decider) fulfilled(o *plan.Operation, have *resource.Object) bool {
 }
 
 // holdUnsettled keeps away from a scope in which an operation is under way, or in which
-// nobody knows what became of one: what depends on it cannot be told.
+// nobody knows what became of one: what depends on it cannot be told. Keys are restored after half
+// a rekey all the same: nodes may lack theirs because of it.
 func (d *decider) holdUnsettled() {
 	for i := range d.plan.Steps {
 		s := &d.plan.Steps[i]
-		j := slices.IndexFunc(d.open, func(o plan.Operation) bool { return slices.ContainsFunc(s.Scopes(), o.Touches) })
+		j := slices.IndexFunc(d.open, func(o plan.Operation) bool {
+			return slices.ContainsFunc(s.Scopes(), o.Touches) && !(s.Action == resource.Restore && o.Halfway())
+		})
 		if j >= 0 && s.Status == plan.Ready {
 			d.block(s, s.Source, plan.Held, plan.Unsettled, d.openReason(&d.open[j]))
 		}
@@ -213,7 +265,9 @@ func (d *decider) openReason(o *plan.Operation) string {
 	}
 	resolve := fmt.Sprintf("; look at the cluster, then: kmagent operations resolve %s --outcome succeeded|failed", o.Name())
 	switch {
-	case known && d.Now.Sub(o.At) < jobLimit:
+	case o.Halfway():
+		return what + ": " + o.Doubt + resolve
+	case known && d.Now.Sub(o.At) < d.jobLimit():
 		return fmt.Sprintf("%s is under way: job %s is %s", what, j.UUID, plan.Safe(j.State))
 	case known:
 		return what + " does not end: job " + j.UUID + " is " + plan.Safe(j.State) + resolve

@@ -25,6 +25,13 @@ func TestSettle(t *testing.T) {
 		Wishes: []plan.Wish{{Field: "enabled", Value: diff.WishOf(resource.Bool(true))}}}
 	at := func(o plan.Operation, age time.Duration) plan.Operation { o.ID, o.At = "7", now.Add(-age); return o }
 	withJob := func(o plan.Operation) plan.Operation { o.Job = "j1"; return o }
+	doubted := func(o plan.Operation, why string) plan.Operation { o.Lost, o.Doubt = true, why; return o }
+	halfway := func(code string) string { return "unknown: " + plan.HalfwayWhy(code) }
+	internal := plan.Operation{Op: plan.Act, Action: "rekey_internal", Addr: vault, Repeat: resource.Never, Timed: true, Before: []string{"k1"}}
+	half := doubted(withJob(internal), plan.HalfwayWhy("65539856"))
+	half.Code = "65539856"
+	lostRekey := rekey
+	lostRekey.Timed = true
 	job := func(state, code string) func(*resource.Cluster) {
 		return func(c *resource.Cluster) { c.Jobs = []resource.Job{{UUID: "j1", State: state, Code: code}} }
 	}
@@ -78,8 +85,26 @@ func TestSettle(t *testing.T) {
 		{"a job that is paused", at(withJob(rekey), time.Minute), job("paused", ""), "", "paused is no end"},
 		{"a job with another word", at(withJob(rekey), time.Minute), job("done", ""), "", "only success is success"},
 		{"a job that succeeded", at(withJob(passphrase), time.Minute), job("success", ""), "applied", "it owned the change"},
-		{"a job that failed", at(withJob(rekey), time.Minute), job("failure", "65537919"), "failed 65537919", "with its code"},
-		{"a job that is forgotten", at(withJob(rekey), time.Hour), nil, "", "gone says nothing, and it converges only where no job took it on"},
+		{"a job that failed", at(withJob(rekey), time.Minute), job("failure", "65537556"), "failed 65537556", "with its code"},
+		{"a job that is forgotten", at(withJob(rekey), time.Hour), nil, "unknown: the cluster does not know its job any more", "gone says nothing, and it converges only where no job took it on"},
+		{"a job that is forgotten, and was said to be", at(doubted(withJob(rekey), "the cluster does not know its job any more"), 2*time.Hour), nil, "", "it is told once"},
+		{"a job that is forgotten, its work seen", at(doubted(withJob(rekey), "the cluster does not know its job any more"), time.Hour), has(vault, resource.Azure, "key_id", keyID), "applied", "evidence counts whenever it comes"},
+		{"a job that is not listed yet", at(withJob(rekey), time.Second), nil, "", "the cluster has just taken it on"},
+		{"a job that does not end", at(withJob(rekey), 12*time.Hour), job("running", ""), "unknown: its job has not ended within 12 hours", "a human has to look"},
+		{"a job that does not end, and was said so", at(doubted(withJob(rekey), "its job has not ended within 12 hours"), 13*time.Hour), job("running", ""), "", "it is told once"},
+		{"a job that ends after all", at(doubted(withJob(rekey), "its job has not ended within 12 hours"), 13*time.Hour), job("success", ""), "applied", "it owned the change"},
+		{"a job that fails after all", at(doubted(withJob(rekey), "its job has not ended within 12 hours"), 13*time.Hour), job("failure", "65537556"), "failed 65537556", "with its code"},
+		{"a job paused for ever", at(withJob(internal), 12*time.Hour), job("paused", ""), "unknown: its job has not ended within 12 hours", "paused is no end, nor is it under way"},
+		{"a job without a state", at(withJob(internal), 12*time.Hour), job("", ""), "unknown: its job has not ended within 12 hours", "nothing is no end"},
+		{"an external rekey of some nodes", at(withJob(internal), time.Minute), job("failure", "65537729"), halfway("65537729"), "F84: nothing goes on top of it"},
+		{"an internal rekey of some nodes", at(withJob(internal), time.Minute), job("failure", "65539856"), halfway("65539856"), ""},
+		{"the same, later", at(half, 1000*time.Hour), job("failure", "65539856"), "", "neither time nor the job"},
+		{"the same, later, with other keys", at(half, 1000*time.Hour), has(vault, resource.Azure, "key_id", keyID), "", "nor the object: only a human"},
+		{"a half rekey found by what it does", at(lostRekey, time.Minute), func(c *resource.Cluster) {
+			byWork("failure", 0)(c)
+			c.Jobs[0].Code = "65537919"
+		}, halfway("65537919"), "the answer with its UUID was lost"},
+		{"a restore of some nodes", at(withJob(plan.Operation{Op: plan.Act, Action: "restore", Addr: vault}), time.Minute), job("failure", "65537515"), "failed 65537515", "it may be repeated"},
 		{"a job found by what it does", at(rekey, time.Minute), byWork("success", -59*time.Second), "applied", "the answer with its UUID was lost"},
 		{"a job of another day", at(rekey, time.Minute), byWork("success", -time.Hour), "", "it is not ours"},
 		{"a create whose job succeeded", at(withJob(plan.Operation{Op: plan.Create, Addr: vault}), time.Minute), job("success", ""), "failed", "success without the object is none"},
@@ -105,6 +130,9 @@ func TestSettle(t *testing.T) {
 		got := ""
 		if len(p.Settled) > 0 {
 			got = strings.TrimSpace(p.Settled[0].Outcome.String() + " " + p.Settled[0].Code)
+			if p.Settled[0].Outcome == plan.Unknown {
+				got = "unknown: " + p.Settled[0].Why
+			}
 		}
 		if got != tt.want {
 			t.Errorf("%s: %q, want %q: %s", tt.name, got, tt.want, tt.why)

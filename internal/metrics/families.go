@@ -129,7 +129,7 @@ var (
 		"Operations that were sent and of which no end is known.",
 		"cluster")
 	operationUnknown = gauge("operation_unknown",
-		"Whether (1) the cluster is not known to work on one of the open operations: its answer was lost.",
+		"Whether (1) the cluster is not known to work on one of the open operations: its answer was lost, or its job tells no end.",
 		"cluster")
 )
 

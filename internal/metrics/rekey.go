@@ -74,7 +74,7 @@ func remembered(c *cluster, p *plan.Plan, l *plan.Ledger) map[target]rekey {
 			last: known.Succeeded,
 			took: known.Took(),
 			running: slices.ContainsFunc(l.Open, func(o plan.Operation) bool {
-				return o.Turning() == s.addr && o.Action == s.action
+				return o.Owner() == s.addr && o.Action == s.action
 			}),
 			results: [...]int{known.Done, known.Failed, known.Skipped, known.Missed, known.Unknown},
 		}

@@ -36,6 +36,10 @@ const (
 	running = "running"
 	success = "success"
 	failure = "failure"
+
+	// Outcomes that the world may have besides the last two.
+	stuck  = "stuck"
+	hollow = "hollow"
 )
 
 // startJob begins a job as the world says: how long it takes and what becomes of it.
@@ -66,12 +70,9 @@ func (c *Cluster) settle() {
 		return
 	}
 	now := time.Now()
-	c.state.Jobs = slices.DeleteFunc(c.state.Jobs, func(j *job) bool {
-		return j.State != running && now.Sub(j.End) > jobRetention
-	})
 	var due []*job
 	for _, j := range c.state.Jobs {
-		if j.State == running && j.Outcome != "stuck" && !now.Before(j.End) {
+		if j.State == running && j.Outcome != stuck && !now.Before(j.End) {
 			due = append(due, j)
 		}
 	}
@@ -79,6 +80,9 @@ func (c *Cluster) settle() {
 	for _, j := range due {
 		c.finish(j)
 	}
+	c.state.Jobs = slices.DeleteFunc(c.state.Jobs, func(j *job) bool {
+		return j.State != running && now.Sub(j.End) > c.state.World.Jobs.retention()
+	})
 }
 
 // finish makes a job's change, or fails as the world said.
@@ -86,7 +90,11 @@ func (c *Cluster) finish(j *job) {
 	calls := j.Calls
 	j.Calls = nil
 	err := c.state.World.Jobs.failure()
-	if j.Outcome != failure {
+	switch j.Outcome {
+	case failure:
+	case hollow:
+		err = nil
+	default:
 		err = c.carryOutAll(j, calls)
 	}
 	if err == nil {
@@ -157,7 +165,7 @@ type pending struct {
 // await waits for a job as long as the client asked for, and answers with what there is.
 func (c *Cluster) await(ctx context.Context, q *request, p *pending) (answer, error) {
 	deadline := time.Now().Add(p.wish.timeout)
-	if !p.job.End.After(deadline) && p.job.Outcome != "stuck" {
+	if !p.job.End.After(deadline) && p.job.Outcome != stuck {
 		deadline = p.job.End
 	}
 	if p.wish.timeout > 0 {
@@ -211,7 +219,12 @@ func (j *job) object(c *Cluster, _ bool) object {
 	o := object{}
 	o.put("uuid", j.UUID)
 	o.put("description", j.Description)
-	o.put("state", j.shown())
+	switch word := c.state.World.Jobs.State; {
+	case j.State != running || word == "":
+		o.put("state", j.shown())
+	case word != "none":
+		o.put("state", word)
+	}
 	o.opt("message", j.Message)
 	o.put("code", j.Code)
 	if j.State == failure {

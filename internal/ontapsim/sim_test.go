@@ -493,6 +493,40 @@ func TestPagesAsTheWorldCutsThem(t *testing.T) {
 	}
 }
 
+// A job may be called what ONTAP's documents do not have, be forgotten at once, or say that it has
+// done what it has not.
+func TestOddJobs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newCaller(t, Config{})
+		k.world(`{"jobs":{"key_managers":"async","duration":"10s","outcome":"hollow","state":"thinking","retention":"1s"}}`)
+		o := k.must("POST", managersPath, externalBody("svm1", "ks1"))
+		uuid, _ := o.text("job.uuid")
+		path := "/api/cluster/jobs/" + uuid
+		o = k.must("GET", path, "")
+		if word, _ := o.text("state"); word != "thinking" {
+			t.Errorf("the job is %q, want thinking", word)
+		}
+		k.world(`{"jobs":{"state":"none"}}`)
+		o = k.must("GET", path, "")
+		if word, there := o.text("state"); there {
+			t.Errorf("the job is %q, want no word", word)
+		}
+		time.Sleep(10 * time.Second) // its end, to the nanosecond
+		o = k.must("GET", path, "")
+		if word, _ := o.text("state"); word != "success" {
+			t.Errorf("the job is %q, want success", word)
+		}
+		o = k.must("GET", managersPath, "")
+		if list, _ := o.list("records"); len(list) != 0 {
+			t.Errorf("it has made %v", list)
+		}
+		time.Sleep(1001 * time.Millisecond)
+		if got := k.code("GET", path, ""); got != "404 4" {
+			t.Errorf("the job afterwards: %s", got)
+		}
+	})
+}
+
 func TestJobActions(t *testing.T) {
 	k := newCaller(t, Config{})
 	k.world(`{"jobs":{"key_managers":"async","outcome":"stuck"}}`)
@@ -767,7 +801,7 @@ func TestWorldRefusals(t *testing.T) {
 		{"an unknown word", `{"colour":"red"}`, `"colour" is not a word of the world; the words are aggregates, auth_keys, aws, azure, barbican, broken, certificates, common_criteria, cores, drives, effective_version, gcp, holds_keys, jobs, key_servers, key_stores, metrocluster, missing_keys, nodes, paging, platform, policies, svms, volumes`},
 		{"an unknown node", `{"nodes":{"node9":{}}}`, `nodes: there is no node "node9"; one with a membership is added`},
 		{"an unknown state", `{"key_servers":{"ks1":{"*":"tired"}}}`, `key_servers: ks1:5696: *: "tired" is not one of available, not_responding, unknown, kmip_unknown, refusing, server_ca_mismatch, client_certificate_refused, tls_failed, network_failed`},
-		{"an unknown outcome", `{"jobs":{"outcome":"luck"}}`, `jobs: outcome: "luck" is not one of success, failure, stuck`},
+		{"an unknown outcome", `{"jobs":{"outcome":"luck"}}`, `jobs: outcome: "luck" is not one of success, failure, stuck, hollow`},
 		{"an unknown SVM", `{"certificates":[{"name":"x","svm":"nobody"}]}`, `certificates: x: there is no SVM "nobody"`},
 	}
 	for _, c := range cases {

@@ -78,10 +78,15 @@ type AuthKeys struct {
 // Jobs is how jobs go.
 type Jobs struct {
 	Duration    string `json:"duration,omitempty"`     // 50ms at start
-	Outcome     string `json:"outcome,omitempty"`      // success, failure or stuck
+	Outcome     string `json:"outcome,omitempty"`      // success, failure, stuck, or hollow: success without an effect
 	Code        string `json:"code,omitempty"`         // of a failure
 	Message     string `json:"message,omitempty"`      // of a failure
 	KeyManagers string `json:"key_managers,omitempty"` // sync, or async: POST and PATCH answer 202 (from 9.16)
+
+	// State is the word for the state of every job under way, in place of queued and running;
+	// "none" leaves the state out.
+	State     string `json:"state,omitempty"`
+	Retention string `json:"retention,omitempty"` // how long a job is remembered after its end; 300s at start
 }
 
 // Volumes is the encrypted volumes of an SVM.
@@ -159,6 +164,9 @@ func (w World) check() error {
 	if _, err := time.ParseDuration(w.Jobs.Duration); w.Jobs.Duration != "" && err != nil {
 		return fmt.Errorf("jobs: duration %q is not a duration such as 3s", w.Jobs.Duration)
 	}
+	if _, err := time.ParseDuration(w.Jobs.Retention); w.Jobs.Retention != "" && err != nil {
+		return fmt.Errorf("jobs: retention %q is not a duration such as 3s", w.Jobs.Retention)
+	}
 	if _, err := strconv.Atoi(w.Jobs.Code); w.Jobs.Code != "" && err != nil {
 		return fmt.Errorf("jobs: code %q is not a number", w.Jobs.Code)
 	}
@@ -176,7 +184,7 @@ func (w World) checkWords() error {
 		name, value string
 		of          []string
 	}{
-		{"jobs: outcome", w.Jobs.Outcome, []string{"", success, failure, "stuck"}},
+		{"jobs: outcome", w.Jobs.Outcome, []string{"", success, failure, stuck, hollow}},
 		{"jobs: key_managers", w.Jobs.KeyManagers, []string{"", "sync", "async"}},
 	}
 	for svm, v := range w.Volumes {
@@ -208,6 +216,14 @@ func (j Jobs) duration() time.Duration {
 		return 50 * time.Millisecond
 	}
 	d, _ := time.ParseDuration(j.Duration) // checked when it was set
+	return d
+}
+
+func (j Jobs) retention() time.Duration {
+	if j.Retention == "" {
+		return jobRetention
+	}
+	d, _ := time.ParseDuration(j.Retention) // checked when it was set
 	return d
 }
 

@@ -26,7 +26,7 @@ type Memory struct {
 func (l *Ledger) Memory() Memory {
 	m := Memory{Open: len(l.Open)}
 	for _, o := range l.Open {
-		if o.Job == "" {
+		if o.Unknown() {
 			m.Unknown++
 		}
 	}

@@ -34,10 +34,32 @@ type Operation struct {
 	At      time.Time         // when it set out
 	Job     string            // UUID of the job that the cluster took it on as; empty: none that we know
 	Lost    bool              // its answer was lost, or its end was not waited for; else whoever sent it may still wait
+	Doubt   string            // why nobody knows what became of it although it has a job; empty: that tells
+	Code    string            // ONTAP's, of what it said when its end was not known; empty: it said nothing
 }
 
 // Name is what people call an operation: "prod-a/17".
 func (o *Operation) Name() string { return o.Addr.Cluster + "/" + o.ID }
+
+// Unknown says whether the cluster is not known to work on it: it has no job that we know, or one
+// that tells nothing any more.
+func (o *Operation) Unknown() bool { return o.Job == "" || o.Doubt != "" }
+
+// Standing says in a word how far an operation has come: intent, accepted as a job, or unknown.
+func (o *Operation) Standing() string {
+	switch {
+	case !o.Unknown():
+		return "accepted"
+	case o.Lost:
+		return "unknown"
+	default:
+		return "intent"
+	}
+}
+
+// Halfway says whether it is known to have been done for some nodes and not for others: nothing
+// that the cluster shows later tells what is to be done about that.
+func (o *Operation) Halfway() bool { return o.Rekeys() && resource.Halfway(o.Code) }
 
 // Touches says whether an operation is about something of a scope, which is an SVM's name or
 // empty for the cluster's own.
@@ -67,8 +89,8 @@ type End struct {
 	Outcome Outcome
 	At      time.Time
 	Secrets map[string]string // digests of what was really sent, by field; of an applied one
-	Code    string            // ONTAP's, of a failed one
-	Why     string            // of one that was settled by looking, or by a human: what showed it
+	Code    string            // ONTAP's, of a failed one, or one that it did in part
+	Why     string            // of one that was settled by looking, or by a human: what showed it; of an unknown one, why it is
 	Job     string            // of one that was settled by its job: the UUID
 	Backup  Backup            // of one that took it
 }
@@ -122,8 +144,13 @@ func (l *Ledger) End(id string, e End) {
 	}
 	o := l.Open[i]
 	if e.Outcome == Unknown || e.Outcome == Running {
-		l.change(id, func(o *Operation) { o.Lost = true })
-		if e.Outcome == Unknown && o.Timed && !o.Lost {
+		l.change(id, func(o *Operation) {
+			o.Lost = true
+			if e.Outcome == Unknown {
+				o.Doubt, o.Code = e.Why, e.Code
+			}
+		})
+		if now := l.Open[i]; e.Outcome == Unknown && o.Timed && now.Unknown() && o.Standing() != "unknown" {
 			l.loseSlot(o)
 		}
 		return
@@ -243,4 +270,10 @@ func (l *Ledger) change(id string, f func(*Operation)) {
 type Settlement struct {
 	Op Operation
 	End
+}
+
+// HalfwayWhy is the doubt about an operation that ended with an error code of [resource.Halfway],
+// and what that means.
+func HalfwayWhy(code string) string {
+	return "it was done on some nodes and not on others (ONTAP error " + code + "): " + resource.Remedy(code)
 }

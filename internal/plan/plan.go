@@ -20,7 +20,7 @@ type Plan struct {
 	Steps    []Step
 	Notes    []Note
 	Adopted  []Adoption
-	Settled  []Settlement // operations whose end this look has shown
+	Settled  []Settlement // operations whose end this look has shown, or that there is none to be seen
 	Slots    []SlotNote   // what this look made of schedules, where that is news
 	Turns    []Turn       // what is scheduled, in the order of the file
 	Observed time.Time    // when the reads that it rests on began
@@ -91,8 +91,8 @@ type Step struct {
 // scheduled, and that changes a key.
 func (s *Step) Rekeys() bool { return s.Timed && changesKey(s.Action) }
 
-// Turning is the object whose schedule the step is for.
-func (s *Step) Turning() resource.Addr {
+// Owner is the object whose schedule the step is for.
+func (s *Step) Owner() resource.Addr {
 	if s.For != (resource.Addr{}) {
 		return s.For
 	}

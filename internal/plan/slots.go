@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"kmagent/internal/resource"
@@ -33,6 +34,9 @@ type Slots struct {
 
 	Ended   time.Time `json:"ended,omitzero"`    // when the action last came to an end that is known, on schedule or by hand
 	Outcome string    `json:"outcome,omitempty"` // what that was
+	Why     string    `json:"why,omitempty"`     // of one that failed: what showed it, and ONTAP's code; empty: only the log has it
+	// Made is what the object was to be like after the last end, if that was a success.
+	Made []Wish `json:"made,omitempty"`
 	// Succeeded is when the action last did what it was to do; zero: never, as far as is known.
 	Succeeded time.Time `json:"succeeded,omitzero"`
 	// Verified is when a look after that found all nodes to have what it made; before Succeeded: not yet.
@@ -137,6 +141,9 @@ func (l *Ledger) Taken() []Taken {
 			if !s.Ended.Before(s.State.LastStart) && !s.Unverified() {
 				t.Outcome = OutcomeOf(s.Outcome)
 			}
+			if slices.ContainsFunc(l.Open, func(o Operation) bool { return o.Owner() == a && o.Action == action && o.Halfway() }) {
+				t.Outcome = Failed
+			}
 			out = append(out, t)
 		}
 	}
@@ -171,8 +178,8 @@ func (l *Ledger) NoteSlots(n SlotNote) {
 	})
 }
 
-// Turning is the object whose schedule an operation is for, or may be.
-func (o *Operation) Turning() resource.Addr {
+// Owner is the object whose schedule an operation is for, or may be.
+func (o *Operation) Owner() resource.Addr {
 	if o.For != (resource.Addr{}) {
 		return o.For
 	}
@@ -181,7 +188,7 @@ func (o *Operation) Turning() resource.Addr {
 
 // beginSlot notes that a scheduled action sets out, on schedule or by hand.
 func (l *Ledger) beginSlot(o Operation) {
-	l.changeSlots(o.Turning(), o.Action, func(s *Slots) {
+	l.changeSlots(o.Owner(), o.Action, func(s *Slots) {
 		s.Turn = o.Slot
 		if o.Slot.IsZero() {
 			s.State.LastStart = o.At
@@ -194,22 +201,35 @@ func (l *Ledger) beginSlot(o Operation) {
 
 // endSlot notes what came of a scheduled action.
 func (l *Ledger) endSlot(o Operation, e End) {
-	l.changeSlots(o.Turning(), o.Action, func(s *Slots) {
-		s.Ended, s.Outcome = e.At, e.Outcome.String()
+	l.changeSlots(o.Owner(), o.Action, func(s *Slots) {
+		s.Ended, s.Outcome, s.Why, s.Made = e.At, e.Outcome.String(), "", nil
 		s.Keys, s.KeysAt = nil, time.Time{}
 		switch e.Outcome {
 		case Applied:
-			s.Succeeded = e.At
+			s.Succeeded, s.Made = e.At, o.Wishes
 			s.Done++
 		case Failed:
 			s.Failed++
+			s.Why = e.reason()
 		}
 	})
 }
 
+// reason says in a sentence why an operation has failed, as far as is remembered.
+func (e *End) reason() string {
+	why := e.Why
+	if e.Code != "" {
+		why = strings.TrimPrefix(why+": ONTAP error "+e.Code, ": ")
+	}
+	if r := resource.Remedy(e.Code); r != "" {
+		why += ": " + r
+	}
+	return Safe(why)
+}
+
 // loseSlot notes that the answer to a scheduled action was lost.
 func (l *Ledger) loseSlot(o Operation) {
-	l.changeSlots(o.Addr, o.Action, func(s *Slots) { s.Unknown++ })
+	l.changeSlots(o.Owner(), o.Action, func(s *Slots) { s.Unknown++ })
 }
 
 func (l *Ledger) changeSlots(a resource.Addr, action string, f func(*Slots)) {

@@ -27,6 +27,17 @@ func rekeyExternal(since Version, body ...string) Action {
 		Doc: "Another key of the cloud service protects the SVM's key. The old one must stay usable until that has succeeded."}
 }
 
+// Halfway says whether an ONTAP error code means that a rekey was made for some nodes and not for
+// others, or that some were not given the keys afterwards (ONTAP REST reference, the tables of
+// rekey-external, rekey-internal and restore).
+func Halfway(code string) bool {
+	switch code {
+	case "65537729", "65537919", "65539855", "65539856", "65537515", "65537722", "65536082":
+		return true
+	}
+	return false
+}
+
 // again is an action that makes something new of equal values, too: AWS KMS gives the key that
 // is named already a new version when it has rotated it (ONTAP REST reference, facts shared by
 // the KMS resources).

@@ -5,6 +5,12 @@ package resource
 // ONTAP REST reference, key-managers, key-servers, auth-keys and key-manager-configs.
 func Remedy(code string) string { return remedies[code] }
 
+// What is to be done about a rekey that did not reach every node (ONTAP REST reference, H8 and H9).
+const (
+	halfRekeyed = "some nodes still need the old key: keep it usable in the cloud until the same rekey has succeeded"
+	keysMissing = "some nodes lack keys, and their volumes may go offline there: kmagent key restore gives them to these"
+)
+
 var remedies = map[string]string{
 	"6":        "the account's role lacks this path; see the README for what it needs",
 	"262325":   "multi-admin verification protects this: have it approved, the next pass tries again",
@@ -12,6 +18,7 @@ var remedies = map[string]string{
 	"65536042": "the server is a secondary of another primary; take it out there first",
 	"65536048": "there are as many authentication keys as ONTAP takes: delete those that no drive uses (state: absent)",
 	"65536076": "a new authentication key goes to every key server: bring them back, the next pass tries again",
+	"65536082": keysMissing,
 	"65536407": "some nodes have the new passphrase and some have not: the next pass synchronizes them",
 	"65536600": "a node is out of quorum: bring it back, the next pass tries again",
 	"65536700": "this server alone holds keys that are in use: let the others get them (security key-manager external restore, or replication on the servers), the next pass tries again",
@@ -35,6 +42,14 @@ var remedies = map[string]string{
 	"65537246": "the cluster is not half of a MetroCluster: leave onboard.synchronize out",
 	"65537301": "Common Criteria mode is for clusters with an onboard key manager: take cc_mode_enabled out of the file",
 	"65537304": "the polling interval can be changed only where there is an external key manager: declare one, or leave health_monitor_polling_interval out",
+	"65537515": keysMissing,
+	"65537556": "the key store is blocked: ONTAP does not reach the service, or may not use the key there; see to that, then kmagent rekey run",
+	"65537566": "not every node is online: bring them back, then kmagent rekey run, or wait for the next slot",
+	"65537722": keysMissing,
+	"65537729": halfRekeyed,
+	"65537919": halfRekeyed,
+	"65539855": keysMissing,
+	"65539856": keysMissing,
 	"65539216": "a key manager stands there that GET does not show: one without servers. If nothing needs it, remove it by hand: security key-manager external disable",
 	"65539304": "the health monitor policy is turned off on this cluster: leave health_monitor_policy out",
 	"65539704": "the SVM has NAE volumes, whose keys are per aggregate: move them to NVE aggregates first",

@@ -35,6 +35,9 @@ func TestOpenOperation(t *testing.T) {
 		{"a job that goes on", func(b *Book, id string) error {
 			return errors.Join(b.Accept(id, "j1", at), b.End(id, plan.End{Outcome: plan.Running, At: at}))
 		}, &plan.Operation{Job: "j1", Lost: true}},
+		{"a job that tells nothing", func(b *Book, id string) error {
+			return errors.Join(b.Accept(id, "j1", at), b.End(id, plan.End{Outcome: plan.Unknown, Code: "65537919", Why: "on some nodes", At: at}))
+		}, &plan.Operation{Job: "j1", Lost: true, Doubt: "on some nodes", Code: "65537919"}},
 		{"failed", func(b *Book, id string) error { return b.End(id, plan.End{Outcome: plan.Failed, At: at}) }, nil},
 		{"applied", func(b *Book, id string) error { return b.End(id, plan.End{Outcome: plan.Applied, At: at}) }, nil},
 	} {
@@ -69,7 +72,7 @@ func TestOpenOperation(t *testing.T) {
 			var want []plan.Operation
 			if c.open != nil {
 				o := op
-				o.ID, o.Job, o.Lost = id, c.open.Job, c.open.Lost
+				o.ID, o.Job, o.Lost, o.Doubt, o.Code = id, c.open.Job, c.open.Lost, c.open.Doubt, c.open.Code
 				want = append(want, o)
 			}
 			if d := cmp.Diff(want, again.Ledger().Open, cmpopts.EquateEmpty()); d != "" {

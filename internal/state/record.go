@@ -114,6 +114,8 @@ type operation struct {
 	At      time.Time         `json:"begun,omitzero"`
 	Job     string            `json:"job,omitempty"`
 	Lost    bool              `json:"lost,omitempty"`
+	Doubt   string            `json:"doubt,omitempty"`
+	Code    string            `json:"code,omitempty"`
 }
 
 // An accept says that the cluster has taken an operation on as a job.
@@ -294,7 +296,7 @@ func (o *object) known() bool {
 
 func (o operation) in(cluster string) plan.Operation {
 	p := plan.Operation{ID: o.ID, Op: plan.OpOf(o.Op), Action: o.Action, Addr: o.Addr.in(cluster), Request: o.Request, Wishes: o.Wishes,
-		Offered: o.Offered, Repeat: o.Repeat, Nodes: o.Nodes, Backup: o.Backup, Slot: o.Slot, Timed: o.Timed, Before: o.Before, Plan: o.Plan, At: o.At, Job: o.Job, Lost: o.Lost}
+		Offered: o.Offered, Repeat: o.Repeat, Nodes: o.Nodes, Backup: o.Backup, Slot: o.Slot, Timed: o.Timed, Before: o.Before, Plan: o.Plan, At: o.At, Job: o.Job, Lost: o.Lost, Doubt: o.Doubt, Code: o.Code}
 	for _, a := range o.Brings {
 		p.Brings = append(p.Brings, a.in(cluster))
 	}
@@ -309,7 +311,7 @@ func (o operation) in(cluster string) plan.Operation {
 
 func operationOf(p plan.Operation) operation {
 	o := operation{ID: p.ID, Op: p.Op.String(), Action: p.Action, Addr: addressOf(p.Addr), Request: p.Request, Wishes: p.Wishes,
-		Offered: p.Offered, Repeat: p.Repeat, Nodes: p.Nodes, Backup: p.Backup, Slot: p.Slot, Timed: p.Timed, Before: p.Before, Plan: p.Plan, At: p.At.Round(0).UTC(), Job: p.Job, Lost: p.Lost}
+		Offered: p.Offered, Repeat: p.Repeat, Nodes: p.Nodes, Backup: p.Backup, Slot: p.Slot, Timed: p.Timed, Before: p.Before, Plan: p.Plan, At: p.At.Round(0).UTC(), Job: p.Job, Lost: p.Lost, Doubt: p.Doubt, Code: p.Code}
 	for _, a := range p.Brings {
 		o.Brings = append(o.Brings, addressOf(a))
 	}

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -78,7 +79,7 @@ func (c *Cluster) advice(now time.Time) []Advice {
 	for _, o := range c.Operations {
 		if o.unsettled() {
 			add("kmagent operations resolve "+quote(o.ID)+" --outcome OUTCOME --reason WHY",
-				"%s of %s, sent %s ago: nobody knows what became of it; look at the cluster, then say succeeded or failed", o.title(), o.Address, since(now, o.At))
+				"%s of %s, sent %s ago: %s; look at the cluster, then say succeeded or failed", o.title(), o.Address, since(now, o.At), cmp.Or(o.Why, "nobody knows what became of it"))
 		}
 	}
 	if c.OperationsCut > 0 {

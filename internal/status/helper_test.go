@@ -128,7 +128,7 @@ func turns(cluster string) ([]plan.Turn, *plan.Ledger) {
 	add("vs_due", true, now, plan.Slots{Ended: ago(30), Outcome: "applied", Succeeded: ago(30)})
 	add("vs_begun", true, now, plan.Slots{State: schedule.State{Last: now.Slot}, Ended: night, Outcome: "applied", Succeeded: night})
 	add("vs_sent", true, now, plan.Slots{State: schedule.State{Last: now.Slot}})
-	add("vs_failed", false, next, plan.Slots{Ended: ago(1), Outcome: "failed", Succeeded: ago(32)})
+	add("vs_failed", false, next, plan.Slots{Ended: ago(1), Outcome: "failed", Why: "its job failed: ONTAP error 65537556", Succeeded: ago(32)})
 	add("vs_old", false, schedule.Turn{}, plan.Slots{Ended: ago(50), Outcome: "applied", Succeeded: ago(50)})
 	l.Open = []plan.Operation{{ID: "3", Op: plan.Act, Action: "rekey_external", Addr: out[4].Addr, Job: "j-3", At: night.Add(-time.Minute)}}
 	return out, l

@@ -19,8 +19,10 @@ type Schedule struct {
 	Due      bool      `json:"due,omitempty"`            // the slot of Next has come
 	Until    time.Time `json:"next_until,omitzero"`      // after which it is missed
 	Running  bool      `json:"running,omitempty"`        // it was sent, and has no known end
+	Unknown  bool      `json:"unknown,omitempty"`        // of what runs: nobody knows whether it does
 	Ended    time.Time `json:"ended_at,omitzero"`        // when it last came to an end that is known
 	Outcome  string    `json:"outcome,omitempty"`        // what that was: applied or failed
+	Why      string    `json:"why,omitempty"`            // of one that failed, as far as is remembered
 	Last     time.Time `json:"last_success,omitzero"`    // zero: none is known
 	Flaw     string    `json:"unverified,omitempty"`     // what is wrong since then
 	MaxAge   float64   `json:"max_age_seconds,omitzero"` // of what it makes anew; 0: any
@@ -44,12 +46,17 @@ func (c *picture) schedule(p *plan.Plan, l *plan.Ledger) {
 		}
 		if l != nil {
 			known = l.Objects[t.Addr].Slots[t.Action]
-			s.Running = slices.ContainsFunc(l.Open, func(o plan.Operation) bool { return o.Turning() == t.Addr && o.Action == t.Action })
+			for j := range l.Open {
+				if o := &l.Open[j]; o.Owner() == t.Addr && o.Action == t.Action {
+					s.Running, s.Unknown = true, o.Standing() == "unknown"
+				}
+			}
 		}
 		if t.Due && known.State.Last.ID() == t.Next.ID() { // it has begun, and the next pass knows the next
 			s.Next, s.Until, s.Due = time.Time{}, time.Time{}, false
 		}
 		s.Ended, s.Outcome, s.Last = known.Ended.UTC(), plan.Safe(known.Outcome), known.Succeeded.UTC()
+		s.Why = plan.Safe(known.Why)
 		s.Missed, s.Skipped = known.Missed, known.Skipped
 		c.Schedules = append(c.Schedules, s)
 	}
@@ -79,7 +86,11 @@ func (c *Cluster) late(only string, now time.Time, add func(command, format stri
 	for i := range c.Schedules {
 		s := &c.Schedules[i]
 		if s.failed() {
-			add("kmagent plan"+only, "%s of %s failed %s ago", s.Action, s.Address, since(now, s.Ended))
+			why := ""
+			if s.Why != "" {
+				why = ": " + s.Why
+			}
+			add("kmagent plan"+only, "%s of %s failed %s ago%s", s.Action, s.Address, since(now, s.Ended), why)
 		}
 		if s.Flaw != "" {
 			add("kmagent plan"+only, "%s of %s succeeded %s ago and is not verified: %s", s.Action, s.Address, since(now, s.Last), s.Flaw)
@@ -94,6 +105,8 @@ func (c *Cluster) late(only string, now time.Time, add func(command, format stri
 func (s *Schedule) line(now time.Time) string {
 	out := fmt.Sprintf("%s of %s: ", s.Action, s.Address)
 	switch {
+	case s.Unknown:
+		out += "nobody knows what became of it"
 	case s.Running:
 		out += "under way"
 	case s.Due:

@@ -99,8 +99,16 @@ func age(now, then time.Time) time.Duration {
 	return max(now.Sub(then), now.Round(0).Sub(then.Round(0)))
 }
 
-// unsettled says whether nobody knows what became of an operation: a job tells of itself.
-func (o *Operation) unsettled() bool { return o.Job == "" }
+// unsettled says whether nobody knows what became of an operation: a job tells of itself, as long
+// as it tells anything.
+func (o *Operation) unsettled() bool { return o.Job == "" || o.Why != "" }
+
+func (o *Operation) rank() int {
+	if o.unsettled() {
+		return 0
+	}
+	return 1
+}
 
 // need orders clusters: those that need a human first. One that is as the file says comes
 // after those that are not, but before those of which there is nothing else to say.

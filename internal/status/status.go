@@ -152,7 +152,8 @@ type Operation struct {
 	Address string    `json:"address"`
 	At      time.Time `json:"at"`
 	Job     string    `json:"job,omitempty"`
-	State   string    `json:"state"` // intent, accepted or unknown
+	State   string    `json:"state"`         // intent, accepted or unknown
+	Why     string    `json:"why,omitempty"` // nobody knows what became of it, although it has a job
 }
 
 // An Order is a pause or an override that is in force.

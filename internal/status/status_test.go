@@ -71,6 +71,7 @@ func TestState(t *testing.T) {
 		{"back again", []Pass{failed(night.Add(-time.Hour), "cluster", "x"), good}, 0, InSync, "yes", ""},
 		{"lost", []Pass{with(good, open(plan.Operation{ID: "1", Lost: true}))}, 0, Unsettled, "unknown", "nobody knows what the cluster has"},
 		{"cut off", []Pass{with(good, open(plan.Operation{ID: "1"}))}, 0, Unsettled, "unknown", "its sender was killed"},
+		{"a job that tells nothing", []Pass{with(good, open(plan.Operation{ID: "1", Job: "j", Lost: true, Doubt: "forgotten"}))}, 0, Unsettled, "unknown", "nobody knows, whatever was known once"},
 		{"a job", []Pass{with(good, open(plan.Operation{ID: "1", Job: "j", Lost: true}))}, 0, InSync, "yes", "a job tells of itself"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -346,7 +347,7 @@ func evil(s string) *Tracker {
 	p.Plan.Turns = []plan.Turn{{Addr: a, Action: "rekey_external", Timing: resource.Timing{Spec: schedule.Spec{Schedule: s, Timezone: s}}}}
 	p.Ledger = &plan.Ledger{
 		Open:    []plan.Operation{{ID: s, Addr: a, Lost: true}, {ID: "2", Addr: a, Job: s}},
-		Objects: map[resource.Addr]plan.Remembered{a: {Backup: plan.Backup{At: night.Add(-time.Hour)}, Owed: true, Slots: map[string]plan.Slots{"rekey_external": {Outcome: "failed"}}}},
+		Objects: map[resource.Addr]plan.Remembered{a: {Backup: plan.Backup{At: night.Add(-time.Hour)}, Owed: true, Slots: map[string]plan.Slots{"rekey_external": {Outcome: "failed", Why: s}}}},
 	}
 	g := plan.Given{ID: s, Until: night.Add(time.Hour), By: s, Reason: s}
 	p.Standing = &plan.Standing{Pauses: []plan.Pause{{Given: g, Cluster: "prod-a", SVM: s}}, Overrides: []plan.Override{{Given: g, Rule: s, Object: "prod-a/" + s}}}
@@ -363,7 +364,7 @@ func TestHostile(t *testing.T) {
 		// The same text without the tracker before it: another program answers.
 		c := &r.Clusters[0]
 		c.Name, c.Error, c.State, c.Steps[0].Guard, c.Steps[0].Rule, c.Steps[0].Op, c.Operations[0].ID = s, s, State(s), s, s, s, s
-		c.Schedules[0].Action, c.Schedules[0].Address, c.Schedules[0].Schedule, c.Schedules[0].Outcome = s, s, s, "failed"
+		c.Schedules[0].Action, c.Schedules[0].Address, c.Schedules[0].Schedule, c.Schedules[0].Outcome, c.Schedules[0].Why = s, s, s, "failed", s
 		c.Managers[0].State, c.Managers[0].Address, c.Result, c.Mode, c.Release = s, s, s, s, s
 		checkText(t, s, r)
 	}

@@ -177,25 +177,13 @@ func (c *picture) remember(l *plan.Ledger) {
 		o := &l.Open[i]
 		c.Operations = append(c.Operations, Operation{
 			ID: plan.Safe(o.Name()), Op: o.Op.String(), Action: o.Action, Address: plan.Safe(o.Addr.String()),
-			At: o.At.UTC(), Job: plan.Safe(o.Job), State: standing(o),
+			At: o.At.UTC(), Job: plan.Safe(o.Job), State: o.Standing(), Why: plan.Safe(o.Doubt),
 		})
 	}
 	// Those of which nobody knows what became of them count, so they are not cut off.
-	slices.SortStableFunc(c.Operations, func(a, b Operation) int { return cmp.Compare(a.Job, b.Job) })
+	slices.SortStableFunc(c.Operations, func(a, b Operation) int { return cmp.Compare(a.rank(), b.rank()) })
 	c.Operations, c.OperationsCut = cut(c.Operations, maxOperations)
 	c.Backup = backup(l)
-}
-
-// standing says in one word how far an operation has come, as kmagent operations does.
-func standing(o *plan.Operation) string {
-	switch {
-	case o.Job != "":
-		return "accepted"
-	case o.Lost:
-		return "unknown"
-	default:
-		return "intent"
-	}
 }
 
 func backup(l *plan.Ledger) *Backup {

@@ -1,0 +1,73 @@
+package agent
+
+import (
+	"testing"
+	"time"
+
+	"kmagent/internal/plan"
+	"kmagent/internal/resource"
+)
+
+// What a cluster is known to work on takes a place from the others; what somebody has to look at
+// does not, however long that takes.
+func TestUnknownRekeysTakeNoPlace(t *testing.T) {
+	rekey := func(o plan.Operation) plan.Operation {
+		o.Action, o.Timed, o.Addr = "rekey_internal", true, resource.Addr{Cluster: "a", Kind: "aws_kms", SVM: "vs"}
+		return o
+	}
+	for _, c := range []struct {
+		name string
+		open plan.Operation
+		want plan.Status // of a rekey of another cluster, where one may run
+	}{
+		{"under way", rekey(plan.Operation{Job: "j1", Lost: true}), plan.Held},
+		{"just sent", rekey(plan.Operation{}), plan.Held},
+		{"its answer lost", rekey(plan.Operation{Lost: true}), plan.Ready},
+		{"its job stuck", rekey(plan.Operation{Job: "j1", Lost: true, Doubt: "its job has not ended within 12 hours"}), plan.Ready},
+	} {
+		r := NewRekeys(1)
+		r.done("a", &plan.Ledger{Open: []plan.Operation{c.open}})
+		p := plan.Plan{Cluster: "b", Steps: []plan.Step{{Op: plan.Act, Action: "rekey_internal", Timed: true}}}
+		r.reserve(&p, &plan.Ledger{}, nil)
+		if got := p.Steps[0].Status; got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+// A rekey whose end a later look has shown gives its place back then, and not when its cluster has
+// something to send again, which may be in a month.
+func TestSettledRekeysGiveTheirPlaceBack(t *testing.T) {
+	open := plan.Operation{ID: "1", Op: plan.Act, Action: "rekey_internal", Timed: true, Job: "j1", Lost: true}
+	m := &ended{led: plan.Ledger{UUID: "u", Open: []plan.Operation{open}}}
+	r := NewRekeys(1)
+	l := &Loop{Rekeys: r, Edges: Edges{Memory: m}}
+	pass := func(settled ...plan.Settlement) {
+		p := Pass{Cluster: "a", Observed: &resource.Cluster{UUID: "u"}, Plan: plan.Plan{Cluster: "a", Settled: settled}}
+		if l.Act(t.Context(), &p); p.Err != nil {
+			t.Fatal(p.Err)
+		}
+	}
+	other := func() plan.Status {
+		p := plan.Plan{Cluster: "b", Steps: []plan.Step{{Op: plan.Act, Action: "rekey_internal", Timed: true}}}
+		r.reserve(&p, &plan.Ledger{}, nil)
+		r.done("b", &plan.Ledger{})
+		return p.Steps[0].Status
+	}
+	if pass(); other() != plan.Held {
+		t.Error("two run where one may")
+	}
+	if pass(plan.Settlement{Op: open, End: plan.End{Outcome: plan.Applied}}); other() != plan.Ready {
+		t.Error("what has ended keeps its place")
+	}
+}
+
+// An ended is a [Memory] that keeps nothing but the ends of operations.
+type ended struct{ led plan.Ledger }
+
+func (m *ended) Ledger() plan.Ledger                        { return m.led }
+func (m *ended) Pin(string, time.Time) error                { return nil }
+func (m *ended) See([]plan.Sighting, time.Time) error       { return nil }
+func (m *ended) Adopt([]plan.Adoption, time.Time) error     { return nil }
+func (m *ended) End(id string, e plan.End) error            { m.led.End(id, e); return nil }
+func (m *ended) NoteSlots([]plan.SlotNote, time.Time) error { return nil }
