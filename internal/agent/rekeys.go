@@ -12,14 +12,15 @@ import (
 )
 
 // Rekeys bounds the rekeys of a fleet: how many run at a time, and how those that share a slot
-// follow each other, wave after wave, until one of them fails. Its methods may be called from any
+// follow each other, wave after wave, until one of them fails. A cluster without waves is on its
+// own: a failure ends the slot within it alone. Its methods may be called from any
 // goroutine. A nil Rekeys bounds nothing.
 type Rekeys struct {
 	limit int
 
 	mu      sync.Mutex
-	sharing map[round]int             // how many objects of the file have that schedule
-	waves   map[string]schedule.Waves // by cluster
+	sharing map[round]int             // how many objects of clusters with waves have that schedule
+	waves   map[string]schedule.Waves // by cluster; none: it is on its own
 	running map[string]int            // by cluster
 	taken   map[string][]plan.Taken   // by cluster
 	waiting map[string]func()         // by cluster: what wakes it
@@ -52,7 +53,7 @@ func (r *Rekeys) Follow(s *desired.State, read func(cluster string) (plan.Ledger
 			}
 		}
 		r.waves[c.Name] = c.Policy.Waves
-		if c.Mode == desired.Observe {
+		if c.Mode == desired.Observe || c.Policy.Waves.IsZero() {
 			continue
 		}
 		for _, o := range c.Objects {
@@ -146,7 +147,10 @@ func (r *Rekeys) wave(cluster string, s *plan.Step, line string) string {
 	}
 	begun, succeeded := 0, 0
 	var open plan.Taken
-	for _, list := range r.taken {
+	for name, list := range r.taken {
+		if name != cluster && (r.waves[name].IsZero() || r.waves[cluster].IsZero()) {
+			continue // one of the two is on its own
+		}
 		for _, t := range list {
 			if t.Action != s.Action || t.Line != line || t.Slot.ID() != s.Slot.ID() || t.Addr == s.Owner() {
 				continue

@@ -6,6 +6,7 @@ import (
 
 	"kmagent/internal/plan"
 	"kmagent/internal/resource"
+	"kmagent/internal/schedule"
 )
 
 // What a cluster is known to work on takes a place from the others; what somebody has to look at
@@ -71,3 +72,54 @@ func (m *ended) See([]plan.Sighting, time.Time) error       { return nil }
 func (m *ended) Adopt([]plan.Adoption, time.Time) error     { return nil }
 func (m *ended) End(id string, e plan.End) error            { m.led.End(id, e); return nil }
 func (m *ended) NoteSlots([]plan.SlotNote, time.Time) error { return nil }
+
+// What has failed at a slot, or is half done, keeps the others of its cluster from that slot; with
+// waves those of other clusters, too.
+func TestFailureEndsTheSlot(t *testing.T) {
+	at := time.Date(2026, 11, 22, 2, 30, 0, 0, time.UTC)
+	slot := schedule.Slot{Local: "2026-11-22T02:30", Zone: "UTC", At: at}
+	waves, err := schedule.ParseWaves([]string{"100%"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := func(cluster string) plan.Ledger {
+		var l plan.Ledger
+		l.NoteSlots(plan.SlotNote{Addr: resource.Addr{Cluster: cluster, Kind: "aws_kms", SVM: "other"}, Action: "rekey_internal", Line: "l"})
+		l.Begin(plan.Operation{ID: "1", Op: plan.Act, Action: "rekey_internal", Addr: resource.Addr{Cluster: cluster, Kind: "aws_kms", SVM: "other"}, Slot: slot, Timed: true, At: at})
+		return l
+	}
+	for _, tt := range []struct {
+		name    string
+		cluster string // of the one before
+		waves   bool
+		end     plan.End
+		want    plan.Status
+	}{
+		{"failed", "a", false, plan.End{Outcome: plan.Failed, At: at.Add(time.Minute)}, plan.Held},
+		{"half done", "a", false, plan.End{Outcome: plan.Unknown, Code: "65539856", Why: "half", At: at.Add(time.Minute)}, plan.Held},
+		{"nobody knows", "a", false, plan.End{Outcome: plan.Unknown, At: at.Add(time.Minute)}, plan.Ready},
+		{"failed elsewhere", "b", false, plan.End{Outcome: plan.Failed, At: at.Add(time.Minute)}, plan.Ready},
+		{"failed in the fleet", "b", true, plan.End{Outcome: plan.Failed, At: at.Add(time.Minute)}, plan.Held},
+		{"half done in the fleet", "b", true, plan.End{Outcome: plan.Unknown, Code: "65537729", Why: "half", At: at.Add(time.Minute)}, plan.Held},
+	} {
+		r := NewRekeys(100)
+		if tt.waves {
+			r.waves["a"], r.waves["b"] = waves, waves
+		}
+		l := begun(tt.cluster)
+		l.End("1", tt.end)
+		own := plan.Ledger{}
+		if tt.cluster == "a" {
+			own = l
+		} else {
+			r.done("b", &l)
+		}
+		vault := resource.Addr{Cluster: "a", Kind: "azure_key_vault", SVM: "vs"}
+		p := plan.Plan{Cluster: "a", Turns: []plan.Turn{{Addr: vault, Action: "rekey_internal", Line: "l"}},
+			Steps: []plan.Step{{Op: plan.Act, Action: "rekey_internal", Addr: vault, Slot: slot, Timed: true}}}
+		r.reserve(&p, &own, nil)
+		if s := p.Steps[0]; s.Status != tt.want {
+			t.Errorf("%s: %s %s, want %s", tt.name, s.Status, s.Reason, tt.want)
+		}
+	}
+}

@@ -74,10 +74,11 @@ func TestWaves(t *testing.T) {
 		want         []int
 		why          string
 	}{
-		{"as documented", "", 40, 100, []int{1, 1, 8, 30}, "1, 5%, 25%, 100%"},
-		{"of two", "", 2, 100, []int{1, 1}, "the second waits for the first"},
-		{"without", "waves: [100%]", 12, 100, []int{12}, "all at once"},
-		{"few at a time", "waves: [100%]", 6, 4, []int{4, 2}, "whoever waits for room is woken when there is some"},
+		{"as documented", "waves: [1, 5%, 25%, 100%]", 40, 100, []int{1, 1, 8, 30}, "1, 5%, 25%, 100%"},
+		{"of two", "waves: [1, 5%, 25%, 100%]", 2, 100, []int{1, 1}, "the second waits for the first"},
+		{"without", "", 12, 100, []int{12}, "all at once"},
+		{"all at once", "waves: [100%]", 12, 100, []int{12}, ""},
+		{"few at a time", "", 6, 4, []int{4, 2}, "whoever waits for room is woken when there is some"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			simulate(t, tt.clusters, func(t *testing.T, w *world) {
@@ -165,7 +166,7 @@ func TestWavesVerify(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			simulate(t, clusters, func(t *testing.T, w *world) {
-				w.vaults(clusters, 100, "")
+				w.vaults(clusters, 100, "waves: [1, 100%]")
 				after(time.Hour + 2*time.Minute) // the canary is under way
 				canary := -1
 				for i := range clusters {

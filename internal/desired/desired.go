@@ -115,7 +115,7 @@ type Policy struct {
 	MaxDeletes          int            // deletions in one pass; 1 unless the file says otherwise, 0 for none
 	MaxRekeys           int            // that may run at a time in the cluster; 0: 1
 	MinReachableServers int            // key servers that must stay reachable; 0: two of a list of two or more, else one
-	Waves               schedule.Waves // how its scheduled rekeys follow those of other objects of the file
+	Waves               schedule.Waves // by which its scheduled rekeys follow those of others that have waves; none: it is on its own
 }
 
 // Backup says for whom key backups are encrypted, and where they are put.

@@ -151,8 +151,7 @@ func made(s *plan.Slots, key string) {
 	s.Made = []plan.Wish{{Field: "key_id", Value: diff.WishOf(resource.Str(key))}}
 }
 
-// While half a rekey is open, no other object of the cluster is rekeyed at its slot, however many
-// may run; keys are given to the nodes that lack them all the same.
+// While half a rekey is open, keys are given to the nodes that lack them all the same.
 func TestHalfARekey(t *testing.T) {
 	const line = "30 2 * * * UTC"
 	slot := slotAt(line, now.Add(-30*time.Minute))
@@ -161,16 +160,9 @@ func TestHalfARekey(t *testing.T) {
 	in := input(vaultWanted(t, nightly), vaultFound(nil))
 	in.Ledger = slots("rekey_internal", line, func(s *plan.Slots) { s.State.Seen = slot })
 	in.Ledger.Open = []plan.Operation{half}
-	in.Policy.MaxRekeys = 4
-	want := "held window at this slot it has failed for a/aws_kms/other: see to that one, and have this one taken by kmagent rekey run"
-	p := diff.Compute(in)
-	if s := p.Steps[len(p.Steps)-1]; s.Action != "rekey_internal" || fmt.Sprintf("%s %s %s", s.Status, s.Guard, s.Reason) != want {
-		t.Errorf("%s\nwant %s", short(p), want)
-	}
 	half.Addr = vault
 	in.Ledger.Open = []plan.Operation{half}
-	var err error
-	if p, err = diff.Restore(in, diff.Restoring{SVM: "vs"}); err != nil || len(p.Steps) != 1 || p.Steps[0].Status != plan.Ready {
+	if p, err := diff.Restore(in, diff.Restoring{SVM: "vs"}); err != nil || len(p.Steps) != 1 || p.Steps[0].Status != plan.Ready {
 		t.Errorf("%v\n%s\nwant it ready", err, short(p))
 	}
 	half.Code, half.Doubt = "", "the cluster does not know its job any more"

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"kmagent/internal/desired"
-	"kmagent/internal/schedule"
 )
 
 // Label makes the name of a cluster fit for a file: what may not stand there becomes a dash,
@@ -90,7 +89,7 @@ func policy(p desired.Policy) []line {
 	if p.MinReachableServers > 0 {
 		out = append(out, line{depth: 1, text: "min_reachable_servers: " + strconv.Itoa(p.MinReachableServers)})
 	}
-	if p.Waves != (schedule.Waves{}) {
+	if !p.Waves.IsZero() {
 		out = append(out, line{depth: 1, text: "waves: [" + strings.Join(p.Waves.Texts(), ", ") + "]"})
 	}
 	return out

@@ -130,8 +130,7 @@ func policy() *schema {
 	rekeys := integer("Rekeys that may run at a time in a cluster.", 1, 100)
 	rekeys.Default = 1
 	wave := &schema{AnyOf: []*schema{integer("A number of objects.", 1, 10000), form("A part of all of them.", `^([1-9][0-9]?|100)%$`)}}
-	waves := list("How many of the objects that share a slot may have begun, wave after wave; the next one waits until all have succeeded. The last is 100%.", 1, 10, wave)
-	waves.Default = schedule.DefaultWaves().Texts()
+	waves := list("How many of the objects that share a slot may have begun, wave after wave; the next one waits until all have succeeded. The last is 100%, and the first failure ends the slot; without it each cluster is on its own.", 1, 10, wave)
 	return object("", map[string]*schema{
 		"max_concurrent_rekeys": rekeys,
 		"max_deletes":           deletes,

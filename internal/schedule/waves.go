@@ -8,7 +8,7 @@ import (
 
 // Waves say how a fleet takes one slot: in each wave so many of the objects that share the slot
 // may have begun, and the next wave begins once all of this one have succeeded. The zero Waves
-// is [DefaultWaves].
+// are none: nobody waits for another.
 type Waves struct {
 	list [maxWaves]wave
 	n    int
@@ -18,12 +18,6 @@ type Waves struct {
 type wave struct{ count, percent int }
 
 const maxWaves = 10
-
-// DefaultWaves are a canary, and then ever larger parts of the fleet.
-func DefaultWaves() Waves {
-	w, _ := ParseWaves([]string{"1", "5%", "25%", "100%"})
-	return w
-}
 
 // ParseWaves reads waves as the file has them: numbers of objects, and percentages of all. The
 // last one is 100%, or there would be objects that never take their turn.
@@ -73,12 +67,14 @@ func (w wave) String() string {
 // Equal says whether two are the same in every word.
 func (w Waves) Equal(other Waves) bool { return w == other }
 
+// IsZero says whether there are none.
+func (w Waves) IsZero() bool { return w.n == 0 }
+
 // String returns the waves in one line.
 func (w Waves) String() string { return strings.Join(w.Texts(), " ") }
 
 // Texts returns the waves as the file has them.
 func (w Waves) Texts() []string {
-	w = w.or()
 	var out []string
 	for _, one := range w.list[:w.n] {
 		out = append(out, one.String())
@@ -86,17 +82,9 @@ func (w Waves) Texts() []string {
 	return out
 }
 
-func (w Waves) or() Waves {
-	if w.n == 0 {
-		return DefaultWaves()
-	}
-	return w
-}
-
 // Room returns how many of so many objects may have begun at a slot once so many of them have
 // succeeded at it: at least one more than have succeeded, if there is one more.
 func (w Waves) Room(objects, succeeded int) int {
-	w = w.or()
 	for _, one := range w.list[:w.n] {
 		size := min(one.count, objects)
 		if one.percent > 0 {
