@@ -324,7 +324,10 @@ func TestHostileBodies(t *testing.T) {
 			}
 			panic(http.ErrAbortHandler) // an answer that ends is whole, however slow it was
 		}, "GET cluster: no whole answer in time"},
-		{"silent", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "GET cluster: no whole answer in time"},
+		{"silent", func(_ http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			panic(http.ErrAbortHandler) // or it would end with an empty answer, which may be seen in time
+		}, "GET cluster: no whole answer in time"},
 		{"endless headers", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Long", strings.Repeat("x", maxHeader))
 		}, "GET cluster: not an HTTP answer"},
