@@ -47,6 +47,7 @@ type rekeyJSON struct {
 	LastWhy     string     `json:"last_why,omitempty"` // of one that failed
 	LastSuccess *time.Time `json:"last_success,omitempty"`
 	Verified    *time.Time `json:"last_verified,omitempty"` // when every node was seen to have what it made
+	Flaw        string     `json:"unverified,omitempty"`    // what was found instead
 	Fired       int        `json:"fired"`
 	Missed      int        `json:"missed"`
 	Skipped     int        `json:"skipped"`
@@ -68,6 +69,8 @@ func rekeyList(c *common) *cobra.Command {
 		Long: `List what the file schedules: object, action, when it last succeeded, when it comes next in
 the time of its zone, and how it stands. It reads the file and the state, and asks no
 cluster; plan shows what would hold an action that is due.
+
+What has succeeded is not verified until a look has found every node with what was made.
 
 States: waits for its slot; due; running; unknown, see kmagent rekey resolve; clock, which
 is before what is on record.`,
@@ -117,7 +120,7 @@ func (c *common) rekeys(want *desired.State) ([]rekeyJSON, error) {
 
 func rekeyOf(t *plan.Turn, open []plan.Operation) rekeyJSON {
 	r := rekeyJSON{Object: t.Addr.String(), Action: t.Action, Schedule: t.Timing.Schedule, Timezone: t.Timing.Timezone, State: "waits",
-		LastEnd: orNil(t.Slots.Ended), LastOutcome: t.Slots.Outcome, LastWhy: t.Slots.Why, LastSuccess: orNil(t.Slots.Succeeded), Verified: orNil(t.Slots.Verified),
+		LastEnd: orNil(t.Slots.Ended), LastOutcome: t.Slots.Outcome, LastWhy: t.Slots.Why, LastSuccess: orNil(t.Slots.Succeeded), Verified: orNil(t.Slots.Verified), Flaw: t.Slots.Flaw,
 		Fired: t.Slots.Fired, Missed: t.Slots.Missed, Skipped: t.Slots.Skipped}
 	if last := t.Slots.State.Last; !last.IsZero() {
 		r.LastSlot = last.ID()
@@ -175,7 +178,7 @@ func (c *common) tellRekeys(list []rekeyJSON) error {
 			how += " (" + plan.Safe(r.LastWhy) + ")"
 		}
 		if r.LastSuccess != nil && r.Action != resource.KeyBackup && (r.Verified == nil || r.Verified.Before(*r.LastSuccess)) {
-			how += ", not verified yet"
+			how += ", not verified" + cmp.Or(strings.TrimSuffix(": "+plan.Safe(r.Flaw), ": "), " yet")
 		}
 		if r.Missed > 0 {
 			how += fmt.Sprintf(", %d missed", r.Missed)

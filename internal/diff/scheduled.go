@@ -43,7 +43,7 @@ func (d *decider) slot(want, have *resource.Object, i int) {
 	d.noteKeys(&note, have, &turn.Slots)
 	d.verify(&note, &turn, want, have)
 	d.plan.Turns = append(d.plan.Turns, turn)
-	if turn.Slots.Line != note.Line || turn.Slots.State != note.State || len(note.Records) > 0 || !note.KeysAt.IsZero() || !note.Verified.IsZero() {
+	if note.IsNews(&turn.Slots) {
 		d.plan.Slots = append(d.plan.Slots, note)
 	}
 }

@@ -9,17 +9,30 @@ import (
 )
 
 // verify looks, after a scheduled action has succeeded, whether all is well with what it made, and
-// notes when it is. Until then those that share its slot wait. When the window of a slot is over
-// there is nobody left who would.
+// notes when it is, or what is not. Until it is those that share its slot wait. When its window is
+// over nobody does any more, and only what is read anyway is looked at.
 func (d *decider) verify(n *plan.SlotNote, turn *plan.Turn, want, have *resource.Object) {
 	known := &turn.Slots
-	if n.Action == resource.KeyBackup || !known.Unverified() || !d.Have.At.After(known.Succeeded) ||
-		d.running(want.Addr) || d.Now.Sub(known.Succeeded) > turn.Timing.Window {
+	if n.Action == resource.KeyBackup || !known.Unverified() || !d.Have.At.After(known.Succeeded) || d.running(want.Addr) {
+		return
+	}
+	turn.Flaw = known.Flaw
+	if !d.Have.Health && d.Now.Sub(known.Succeeded) > turn.Timing.Window {
 		return
 	}
 	flaw, looked := d.flaw(n.Action, want, have)
-	if turn.Flaw = flaw; looked && flaw == "" {
+	if !looked {
+		return
+	}
+	if flaw == "" && len(known.Replaced) > 0 && slices.Equal(known.Replaced, keyIDs(d.Have.Keys, have.ID, svmKey)) {
+		flaw = "the SVM has the keys that it had before"
+	}
+	switch turn.Flaw = flaw; flaw {
+	case "":
 		n.Verified = d.Now
+	case known.Flaw:
+	default:
+		n.Flaw = flaw
 	}
 }
 

@@ -33,7 +33,15 @@ func TestVerify(t *testing.T) {
 		{"well", "rekey_internal", nil, nil, "verified", false, ""},
 		{"before", "rekey_internal", func(s *plan.Slots) { s.Verified = now.Add(-time.Minute) }, nil, "", false, "once is enough"},
 		{"failed", "rekey_internal", func(s *plan.Slots) { s.Succeeded = time.Time{} }, nil, "", false, "there is nothing to verify"},
-		{"long ago", "rekey_internal", nil, func(in *diff.Input) { in.Now, in.Have.At = now.Add(2*time.Hour), now.Add(2*time.Hour) }, "", false, "the window is over: nobody waits"},
+		{"long ago", "rekey_internal", nil, func(in *diff.Input) {
+			in.Now, in.Have.At, in.Have.Health = now.Add(2*time.Hour), now.Add(2*time.Hour), false
+		}, "", false, "the window is over: nobody waits"},
+		{"long ago, with a flaw", "rekey_internal", func(s *plan.Slots) { s.Flaw = "n2 is away" }, func(in *diff.Input) {
+			in.Now, in.Have.At, in.Have.Health = now.Add(2*time.Hour), now.Add(2*time.Hour), false
+		}, "n2 is away", false, "what was found last stays"},
+		{"long ago, and read anyway", "rekey_internal", func(s *plan.Slots) { s.Flaw = "n2 is away" }, func(in *diff.Input) {
+			in.Now, in.Have.At = now.Add(2*time.Hour), now.Add(2*time.Hour)
+		}, "verified", false, ""},
 		{"seen before", "rekey_internal", func(s *plan.Slots) { s.Succeeded = now.Add(time.Second) }, nil, "", false, "the look is of before its end"},
 		{"health unread", "rekey_internal", nil, func(in *diff.Input) { in.Have.Health = false }, "", true, ""},
 		{"keys unread", "rekey_internal", nil, func(in *diff.Input) { in.Have.Keys = nil }, "", true, ""},
@@ -41,6 +49,9 @@ func TestVerify(t *testing.T) {
 		{"keys unreadable", "rekey_internal", nil, func(in *diff.Input) { in.Have.Keys = &resource.KeyReport{Err: "no"} }, "which keys the nodes have could not be read: no", false, ""},
 		{"keys there", "rekey_internal", nil, func(in *diff.Input) { in.Have.Keys = held(true) }, "verified", false, ""},
 		{"keys missing", "rekey_internal", nil, func(in *diff.Input) { in.Have.Keys = held(false) }, "n1 lacks 1 keys of this scope", false, ""},
+		{"other keys than before", "rekey_internal", func(s *plan.Slots) { s.Replaced = []string{"k0"} }, func(in *diff.Input) { in.Have.Keys = held(true) }, "verified", false, ""},
+		{"the same keys as before", "rekey_internal", func(s *plan.Slots) { s.Replaced = []string{"k1"} }, func(in *diff.Input) { in.Have.Keys = held(true) },
+			"the SVM has the keys that it had before", false, "its job succeeded all the same"},
 		{"service away", "rekey_internal", nil, func(in *diff.Input) {
 			set(in.Have.Find(vault), "azure_reachability", resource.ReachValue(resource.Reach{}))
 		}, "the key service is not reachable from the cluster", false, ""},

@@ -37,10 +37,13 @@ type Slots struct {
 	Why     string    `json:"why,omitempty"`     // of one that failed: what showed it, and ONTAP's code; empty: only the log has it
 	// Made is what the object was to be like after the last end, if that was a success.
 	Made []Wish `json:"made,omitempty"`
+	// Replaced are the ids of the keys that the last rekey was to replace, if it succeeded, as far as its kind has such.
+	Replaced []string `json:"replaced,omitempty"`
 	// Succeeded is when the action last did what it was to do; zero: never, as far as is known.
 	Succeeded time.Time `json:"succeeded,omitzero"`
 	// Verified is when a look after that found all nodes to have what it made; before Succeeded: not yet.
 	Verified time.Time `json:"verified,omitzero"`
+	Flaw     string    `json:"flaw,omitempty"` // what the last look has found instead
 }
 
 // Took is how long the action took that last ended; 0 while one is under way, or none is known.
@@ -63,6 +66,12 @@ type SlotNote struct {
 	KeysAt  time.Time // zero: they were not looked at
 
 	Verified time.Time // of [Slots]; zero: there is nothing new to say of it
+	Flaw     string    // likewise, if empty
+}
+
+// IsNews says whether there is anything in it to be remembered, beside what is.
+func (n *SlotNote) IsNews(known *Slots) bool {
+	return known.Line != n.Line || known.State != n.State || len(n.Records) > 0 || !n.KeysAt.IsZero() || !n.Verified.IsZero() || n.Flaw != ""
 }
 
 // Unverified says whether the action has succeeded, and no look since has found that every node has
@@ -162,7 +171,10 @@ func (l *Ledger) NoteSlots(n SlotNote) {
 			s.Keys, s.KeysAt = n.Keys, n.KeysAt
 		}
 		if !n.Verified.IsZero() {
-			s.Verified = n.Verified
+			s.Verified, s.Flaw = n.Verified, ""
+		}
+		if n.Flaw != "" {
+			s.Flaw = n.Flaw
 		}
 		for _, r := range n.Records {
 			switch r.Outcome {
@@ -202,11 +214,11 @@ func (l *Ledger) beginSlot(o Operation) {
 // endSlot notes what came of a scheduled action.
 func (l *Ledger) endSlot(o Operation, e End) {
 	l.changeSlots(o.Owner(), o.Action, func(s *Slots) {
-		s.Ended, s.Outcome, s.Why, s.Made = e.At, e.Outcome.String(), "", nil
+		s.Ended, s.Outcome, s.Why, s.Made, s.Replaced, s.Flaw = e.At, e.Outcome.String(), "", nil, nil, ""
 		s.Keys, s.KeysAt = nil, time.Time{}
 		switch e.Outcome {
 		case Applied:
-			s.Succeeded, s.Made = e.At, o.Wishes
+			s.Succeeded, s.Made, s.Replaced = e.At, o.Wishes, o.Before
 			s.Done++
 		case Failed:
 			s.Failed++
