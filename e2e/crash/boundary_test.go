@@ -94,10 +94,10 @@ func (p *pool) stories(t *testing.T) []*story {
 }
 
 // enumerate lists the points: each boundary of each pass; each lost connection by itself, and
-// with kills at every 24th boundary; and pairs of kills by chance.
+// with kills at every 48th boundary; and pairs of kills by chance.
 func enumerate(stories []*story) []*point {
 	var out []*point
-	every := 24
+	every := 48
 	if *all {
 		every = 1
 	}

@@ -17,18 +17,18 @@ func vaults(clusters int, policy string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "version: 1\ndefaults: {auth: {basic: {username: admin, password: cred:login}}, policy: {%s}}\nclusters:\n", policy)
 	for i := range clusters {
-		fmt.Fprintf(&b, "  - {name: c%[1]d, endpoint: https://c%[1]d, azure_key_vaults: [{svm: vs1, name: 'https://v.vault.azure.net/', key_id: 'https://v.vault.azure.net/keys/k/1', client_id: a, tenant_id: d, client_secret: cred:kmip, rekey_internal: {schedule: '0 3 * * *', window: 3h}}]}\n", i+1)
+		fmt.Fprintf(&b, "  - {name: c%[1]d, endpoint: https://c%[1]d, azure_key_vaults: [{svm: vs1, name: 'https://v.vault.azure.net/', key_id: 'https://v.vault.azure.net/keys/k/1', client_id: a, tenant_id: d, client_secret: cred:kmip, rekey_internal: {schedule: '0 1 * * *', window: 3h}}]}\n", i+1)
 	}
 	return b.String()
 }
 
-// A fleet is the agent of so many clusters, which have their vaults, and whose slot comes at three.
+// A fleet is the agent of so many clusters, which have their vaults, and whose slot comes at one.
 func (w *world) vaults(clusters, atOnce int, policy string) {
 	w.fleet.Rekeys = NewRekeys(atOnce)
 	w.fleet.Known = func(name string) (plan.Ledger, error) { return state.Read(w.dir, name) }
 	w.start(stateDir(w.t.(*testing.T)))
 	w.src.set(vaults(clusters, policy), nil)
-	after(2 * time.Hour)
+	after(30 * time.Minute)
 	for i := range clusters {
 		w.call(fmt.Sprintf("c%d", i+1), "PATCH", "/sim/world", `{"jobs":{"duration":"4m"}}`)
 	}
@@ -37,7 +37,7 @@ func (w *world) vaults(clusters, atOnce int, policy string) {
 // rekeyed returns when each cluster began a rekey, in order, from the hour of the slot on.
 func (w *world) rekeyed(clusters int) []time.Duration {
 	w.t.Helper()
-	slot := time.Date(2000, 1, 1, 3, 0, 0, 0, time.UTC)
+	slot := time.Date(2000, 1, 1, 1, 0, 0, 0, time.UTC)
 	var out []time.Duration
 	for i := range clusters {
 		list, _ := w.requests(fmt.Sprintf("c%d", i+1), 0)
@@ -76,14 +76,14 @@ func TestWaves(t *testing.T) {
 	}{
 		{"as documented", "waves: [1, 5%, 25%, 100%]", 40, 100, []int{1, 1, 8, 30}, "1, 5%, 25%, 100%"},
 		{"of two", "waves: [1, 5%, 25%, 100%]", 2, 100, []int{1, 1}, "the second waits for the first"},
-		{"without", "", 12, 100, []int{12}, "all at once"},
-		{"all at once", "waves: [100%]", 12, 100, []int{12}, ""},
+		{"without", "", 6, 100, []int{6}, "all at once"},
+		{"all at once", "waves: [100%]", 6, 100, []int{6}, ""},
 		{"few at a time", "", 6, 4, []int{4, 2}, "whoever waits for room is woken when there is some"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			simulate(t, tt.clusters, func(t *testing.T, w *world) {
 				w.vaults(tt.clusters, tt.atOnce, tt.policy)
-				after(3 * time.Hour)
+				after(90 * time.Minute)
 				begun := w.rekeyed(tt.clusters)
 				if got := sizes(begun); !slices.Equal(got, tt.want) {
 					t.Errorf("waves of %v, want %v: %s\n%v", got, tt.want, tt.why, begun)
@@ -103,7 +103,7 @@ func TestWavesEnd(t *testing.T) {
 		for i := range clusters {
 			w.call(fmt.Sprintf("c%d", i+1), "PATCH", "/sim/world", `{"jobs":{"duration":"4m","outcome":"failure","code":"65537551"}}`)
 		}
-		after(time.Hour + time.Minute) // one minute into the slot
+		after(31 * time.Minute) // one minute into the slot
 		if n := len(w.rekeyed(clusters)); n != 1 {
 			t.Fatalf("%d canaries", n)
 		}
@@ -167,7 +167,7 @@ func TestWavesVerify(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			simulate(t, clusters, func(t *testing.T, w *world) {
 				w.vaults(clusters, 100, "waves: [1, 100%]")
-				after(time.Hour + 2*time.Minute) // the canary is under way
+				after(32 * time.Minute) // the canary is under way
 				canary := -1
 				for i := range clusters {
 					if list, _ := w.requests(fmt.Sprintf("c%d", i+1), 0); slices.ContainsFunc(list, func(r request) bool { return strings.HasSuffix(r.Path, "/rekey-internal") }) {
