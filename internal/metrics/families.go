@@ -65,7 +65,7 @@ func groups() []group {
 		{"Reconcile", []*family{reconciles, reconcileDuration, lastRun, lastSuccess, reconcileInterval, reconcileMode, pendingChanges, planBlocked, changes, openOperations, operationUnknown}},
 		{"Drift", []*family{driftedResources, driftFirstSeen, driftDetected}},
 		{"Key managers", []*family{clusterInfo, managerInfo, managerState, serverInfo, serverReachable, serverState, serverLastReachable, cloudReachable, ekmipReachable, certificateNotAfter, lastBackup, droppedObjects}},
-		{"Rekey", []*family{rekeys, rekeyLastSuccess, rekeyNextRun, rekeyMaxAge, rekeyRunning, rekeyDuration}},
+		{"Rekey", []*family{rekeys, rekeyLastSuccess, rekeyNextRun, rekeyMaxAge, rekeyRunning, rekeyDuration, rekeyUnverified}},
 		{"ONTAP API", []*family{ontapUp, ontapRequests, requestDuration, ontapRetries}},
 		{"Agent", []*family{readOnlyMode}},
 	}
@@ -202,6 +202,9 @@ var (
 		"cluster", "svm", "target")
 	rekeyDuration = gauge("rekey_last_duration_seconds",
 		"Duration of the last rekey that ended, from its intent to when its end was known; the series is absent while none is known.",
+		"cluster", "svm", "target")
+	rekeyUnverified = gauge("rekey_unverified",
+		"Whether a rekey has succeeded, and no look since has found every node up, with its keys, and in reach of the key service.",
 		"cluster", "svm", "target")
 	rekeyRunning = gauge("rekey_running",
 		"Whether a rekey is under way: it was sent, and no end of it is known.",

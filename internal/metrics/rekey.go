@@ -56,6 +56,7 @@ type rekey struct {
 	last    time.Time     // when it last succeeded; zero if that is not known
 	took    time.Duration // the last that ended; 0 if none is known, or one is under way
 	running bool
+	flawed  bool // the last that succeeded was not verified
 	results [len(rekeyResults)]int
 }
 
@@ -70,9 +71,10 @@ func remembered(c *cluster, p *plan.Plan, l *plan.Ledger) map[target]rekey {
 	for t, s := range c.scheduled {
 		known := l.Objects[s.addr].Slots[s.action]
 		m[t] = rekey{
-			next: c.rekeys[t].next,
-			last: known.Succeeded,
-			took: known.Took(),
+			next:   c.rekeys[t].next,
+			last:   known.Succeeded,
+			took:   known.Took(),
+			flawed: s.action != resource.KeyBackup && known.Unverified(),
 			running: slices.ContainsFunc(l.Open, func(o plan.Operation) bool {
 				return o.Owner() == s.addr && o.Action == s.action
 			}),
@@ -118,6 +120,7 @@ func (out series) rekeys(c *cluster) {
 		if r.took > 0 {
 			out.put(rekeyDuration, r.took.Seconds(), c.label, t.svm, t.name)
 		}
+		out.put(rekeyUnverified, oneIf(r.flawed), c.label, t.svm, t.name)
 		out.put(rekeyRunning, oneIf(r.running), c.label, t.svm, t.name)
 		for i, word := range rekeyResults {
 			out.put(rekeys, float64(r.results[i]), c.label, t.svm, t.name, word)

@@ -87,6 +87,16 @@ func TestRekeys(t *testing.T) {
 			"an operation may be about another object than the one whose schedule it is for",
 		},
 		{
+			"not verified", []Pass{{Plan: turns(start), Ledger: slots(plan.Slots{Succeeded: start})}},
+			want{sample("_unverified", ""): "1"},
+			"no look since",
+		},
+		{
+			"verified", []Pass{{Plan: turns(start), Ledger: slots(plan.Slots{Succeeded: start, Verified: start.Add(time.Second)})}},
+			want{sample("_unverified", ""): "0"},
+			"",
+		},
+		{
 			"it took a while", []Pass{{Plan: turns(start), Ledger: slots(plan.Slots{State: schedule.State{LastStart: start}, Ended: start.Add(90 * time.Second)})}},
 			want{sample("_last_duration_seconds", ""): "90"},
 			"from its intent to its end",
