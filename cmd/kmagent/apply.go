@@ -336,7 +336,8 @@ func (a *applier) compare(passes []looked, agreed []plan.Outline, what string) e
 func (a *applier) tooLong(passes []looked) bool {
 	now := time.Now()
 	return slices.ContainsFunc(passes, func(p looked) bool {
-		return p.Err == nil && plan.Age(now, p.Plan.Observed) > thinking
+		takes := slices.ContainsFunc(p.Plan.Steps, func(s plan.Step) bool { return s.TakesSlot() })
+		return p.Err == nil && (plan.Age(now, p.Plan.Observed) > thinking || takes)
 	})
 }
 

@@ -183,6 +183,9 @@ func (c *common) tellRekeys(list []rekeyJSON) error {
 		if r.Missed > 0 {
 			how += fmt.Sprintf(", %d missed", r.Missed)
 		}
+		if r.Skipped > 0 {
+			how += fmt.Sprintf(", %d skipped", r.Skipped)
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", plan.Safe(r.Object), r.Action, last, next, how)
 	}
 	return w.Flush()
@@ -202,8 +205,11 @@ func rekeyRun(c *common) *cobra.Command {
 		Long: `Take one action of one object of the file now: what a schedule would take at its slot, under
 the same guards, once. The plan is shown before anything is sent. If the service runs, it
 is ordered to do it and followed; else it is done here. Either way it is in the journal
-and counts for min_interval.
+and counts for min_interval. It does not wait for the waves of a slot; for the rekeys that run it
+does, while --wait lasts.
 
+ACTION is rekey_internal or rekey_external of a cloud key manager (no rekey_external of Barbican),
+rotate_passphrase or key_backup of the onboard one, rotate of an authentication key.
 OBJECT is an address as plan has it. Exit 0: done. 4: held or refused, nothing was sent; or
 not ended within --wait, then see kmagent rekey list.`,
 		Example: "  kmagent rekey run prod-a/azure_key_vault/vs_hr rekey_internal -f desired.yaml --reason 'quarterly audit'",
@@ -367,6 +373,9 @@ func (k *rekeyer) giveUp(id string, taken bool) error {
 	}
 	if err := k.common.orders().Revoke(id); err != nil {
 		return &exit{exitState, err}
+	}
+	if k.taken(id) {
+		return k.giveUp(id, true) // in the meantime
 	}
 	fmt.Fprintf(k.err, "the service has not taken it up, and %s is taken back: kmagent status says what holds it\n", id)
 	return &exit{exitHeld, nil}

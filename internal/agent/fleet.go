@@ -193,6 +193,9 @@ func (f *Fleet) assign(ctx context.Context) {
 		}
 	}
 	stop(left)
+	for name := range left {
+		f.Rekeys.Forget(name)
+	}
 }
 
 func (f *Fleet) start(ctx context.Context, name string) *worker {

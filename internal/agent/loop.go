@@ -120,6 +120,8 @@ func (l *Loop) Once(ctx context.Context, o Orders) Pass {
 	p := l.Look(ctx, o)
 	if p.Err == nil {
 		l.Act(ctx, &p)
+	} else {
+		l.Rekeys.away(p.Cluster)
 	}
 	if l.Edges.Memory != nil {
 		led, standing := l.Edges.Memory.Ledger(), l.standing
@@ -387,6 +389,9 @@ func (l *Loop) Queue(p *Pass) {
 	led := l.ledger().Clone()
 	for _, x := range p.Plan.Settled {
 		led.End(x.Op.ID, x.End)
+	}
+	for _, n := range p.Plan.Slots {
+		led.NoteSlots(n)
 	}
 	l.Rekeys.reserve(&p.Plan, &led, l.Wake)
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"kmagent/internal/desired"
@@ -13,30 +14,43 @@ import (
 
 // Rekeys bounds the rekeys of a fleet: how many run at a time, and how those that share a slot
 // follow each other, wave after wave, until one of them fails. A cluster without waves is on its
-// own: a failure ends the slot within it alone. Its methods may be called from any
-// goroutine. A nil Rekeys bounds nothing.
+// own: a failure ends the slot within it alone. Its methods may be called from any goroutine. A nil
+// Rekeys bounds nothing.
 type Rekeys struct {
 	limit int
 
 	mu      sync.Mutex
-	sharing map[round]int             // how many objects of clusters with waves have that schedule
-	waves   map[string]schedule.Waves // by cluster; none: it is on its own
-	running map[string]int            // by cluster
-	taken   map[string][]plan.Taken   // by cluster
-	waiting map[string]func()         // by cluster: what wakes it
+	sharing map[round]int            // how many objects of clusters with waves have that schedule
+	lines   map[turning]string       // the schedules of the file
+	known   map[string]*clusterTurns // by cluster of the file
 }
 
-// A round is what comes at the same time for all that have it.
-type round struct{ action, line string }
+// clusterTurns is what is known of the rekeys of a cluster.
+type clusterTurns struct {
+	waves   schedule.Waves // none: it is on its own
+	unread  error          // why it is not known what was done before
+	running int
+	taken   []plan.Taken
+	wake    func() // while it waits; may be nil
+	forRoom bool   // it waits for others to end, and not for those of its slot
+}
+
+// A round is what comes at the same time for all that have it, and a turning what has it.
+type (
+	round   struct{ action, line string }
+	turning struct {
+		addr   resource.Addr
+		action string
+	}
+)
 
 // NewRekeys returns a bound of that many at a time.
 func NewRekeys(limit int) *Rekeys {
-	return &Rekeys{limit: limit, sharing: map[round]int{}, waves: map[string]schedule.Waves{}, running: map[string]int{},
-		taken: map[string][]plan.Taken{}, waiting: map[string]func(){}}
+	return &Rekeys{limit: limit, sharing: map[round]int{}, lines: map[turning]string{}, known: map[string]*clusterTurns{}}
 }
 
 // Follow takes a file up: which objects share a schedule, and by which waves. What was done
-// before is read of clusters that are new; one of which it cannot be read begins nothing either.
+// before is read of clusters that are new.
 func (r *Rekeys) Follow(s *desired.State, read func(cluster string) (plan.Ledger, error)) {
 	if r == nil {
 		return
@@ -44,39 +58,46 @@ func (r *Rekeys) Follow(s *desired.State, read func(cluster string) (plan.Ledger
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	clear(r.sharing)
-	named := map[string]bool{}
+	clear(r.lines)
 	for _, c := range s.All {
-		named[c.Name] = true
-		if _, known := r.waves[c.Name]; !known {
-			if led, err := read(c.Name); err == nil {
-				r.running[c.Name], r.taken[c.Name] = rekeying(led.Open), led.Taken()
-			}
+		k := r.known[c.Name]
+		if k == nil || k.unread != nil {
+			led, err := read(c.Name)
+			k = &clusterTurns{unread: err, running: rekeying(led.Open), taken: led.Taken()}
+			r.known[c.Name] = k
 		}
-		r.waves[c.Name] = c.Policy.Waves
-		if c.Mode == desired.Observe || c.Policy.Waves.IsZero() {
-			continue
-		}
-		for _, o := range c.Objects {
-			for i := range o.Kind.Fields {
-				if f := &o.Kind.Fields[i]; f.Type == resource.Timed && o.Values[i].IsSet() && !o.Absent {
-					r.sharing[round{f.Runs, o.Values[i].Timing().Line()}]++
-				}
-			}
-		}
+		k.waves = c.Policy.Waves
+		r.share(c)
 	}
-	for name := range r.waves {
-		if !named[name] {
-			r.forget(name)
+}
+
+// share notes which objects of a cluster have which schedule.
+func (r *Rekeys) share(c desired.Cluster) {
+	for _, o := range c.Objects {
+		for i := range o.Kind.Fields {
+			f := &o.Kind.Fields[i]
+			if f.Type != resource.Timed || !o.Values[i].IsSet() || o.Absent {
+				continue
+			}
+			line := o.Values[i].Timing().Line()
+			r.lines[turning{o.Addr, f.Runs}] = line
+			if c.Mode != desired.Observe && !c.Policy.Waves.IsZero() {
+				r.sharing[round{f.Runs, line}]++
+			}
 		}
 	}
 }
 
-// forget gives back the room of a cluster that is not looked after any more.
-func (r *Rekeys) forget(cluster string) {
-	delete(r.waves, cluster)
-	delete(r.running, cluster)
-	delete(r.taken, cluster)
-	delete(r.waiting, cluster)
+// Forget gives back the room of a cluster that is not looked after any more. No pass over it may
+// be under way.
+func (r *Rekeys) Forget(cluster string) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.known, cluster)
+	r.wakeOthers(cluster, true)
 }
 
 // reserve holds the rekeys of a plan for which there is no room, and has the cluster woken when
@@ -88,35 +109,53 @@ func (r *Rekeys) reserve(p *plan.Plan, led *plan.Ledger, wake func()) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.running[p.Cluster], r.taken[p.Cluster] = rekeying(led.Open), led.Taken()
-	delete(r.waiting, p.Cluster)
-	total := 0
-	for _, n := range r.running {
-		total += n
+	k := r.known[p.Cluster]
+	if k == nil {
+		k = &clusterTurns{} // it has just left the file
 	}
+	k.unread, k.running, k.taken, k.wake = nil, rekeying(led.Open), led.Taken(), nil
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		if !s.Rekeys() || s.Status != plan.Ready {
+		if s.Status != plan.Ready {
 			continue
 		}
-		line := lineOf(p, s)
-		reason := r.wave(p.Cluster, s, line)
-		if reason == "" && total >= r.limit {
-			reason = fmt.Sprintf("%d rekeys may run at a time over all clusters (--max-rekeys): it waits for its turn", r.limit)
+		if s.After && slices.ContainsFunc(p.Steps[:i], func(before plan.Step) bool { return before.Addr == s.Addr && before.Status != plan.Ready }) {
+			s.Status, s.Guard, s.Reason = plan.Held, plan.Window, "it comes after a step that is held"
+			continue
+		}
+		if !s.Rekeys() {
+			continue
+		}
+		line := r.lines[turning{s.Owner(), s.Action}]
+		reason, forRoom := r.wave(p.Cluster, s, line), false
+		if running, others := r.running(); reason == "" && running >= r.limit {
+			reason, forRoom = fmt.Sprintf("as many rekeys run over all clusters as may (--max-rekeys %d): it waits for %s", r.limit, others), true
 		}
 		if reason != "" {
 			s.Status, s.Guard, s.Reason = plan.Held, plan.Window, reason
-			if wake != nil {
-				r.waiting[p.Cluster] = wake
-			}
+			k.wake, k.forRoom = wake, forRoom
 			continue
 		}
-		total++
-		r.running[p.Cluster]++
+		k.running++
 		if !s.Slot.IsZero() {
-			r.taken[p.Cluster] = append(r.taken[p.Cluster], plan.Taken{Addr: s.Owner(), Action: s.Action, Line: line, Slot: s.Slot})
+			k.taken = append(k.taken, plan.Taken{Addr: s.Owner(), Action: s.Action, Line: line, Slot: s.Slot})
 		}
 	}
+}
+
+// running counts the rekeys under way, and names their clusters.
+func (r *Rekeys) running() (n int, clusters string) {
+	var names []string
+	for name, k := range r.known {
+		if n += k.running; k.running > 0 {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	if len(names) > 4 {
+		names = append(names[:4], "others")
+	}
+	return n, strings.Join(names, ", ")
 }
 
 // done gives back the room of what a pass has ended, and wakes those who wait for it.
@@ -126,33 +165,73 @@ func (r *Rekeys) done(cluster string, led *plan.Ledger) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	running, taken := rekeying(led.Open), led.Taken()
-	if running == r.running[cluster] && slices.Equal(taken, r.taken[cluster]) {
+	k := r.known[cluster]
+	if k == nil {
 		return
 	}
-	r.running[cluster], r.taken[cluster] = running, taken
-	for name, wake := range r.waiting {
-		if name != cluster {
-			delete(r.waiting, name)
-			wake()
+	running, taken := rekeying(led.Open), led.Taken()
+	came := !slices.Equal(taken, k.taken)
+	if k.unread == nil && running == k.running && !came {
+		return
+	}
+	k.unread, k.running, k.taken = nil, running, taken
+	r.wakeOthers(cluster, came)
+}
+
+// away gives back the room of a cluster that does not answer: others do not wait until it does.
+func (r *Rekeys) away(cluster string) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if k := r.known[cluster]; k != nil && k.running > 0 {
+		k.running = 0
+		r.wakeOthers(cluster, false)
+	}
+}
+
+// wakeOthers wakes as many of those that wait as there is room for and, if others of their slot
+// have come on, all that wait for those.
+func (r *Rekeys) wakeOthers(cluster string, came bool) {
+	running, _ := r.running()
+	room := r.limit - running
+	for name, k := range r.known {
+		if name == cluster || k.wake == nil || k.forRoom && room <= 0 || !k.forRoom && !came {
+			continue
 		}
+		if k.forRoom {
+			room--
+		}
+		k.wake()
+		k.wake = nil
 	}
 }
 
 // wave says why a step that is for a slot has to wait for others that share it; empty if it
-// need not.
+// need not. What somebody asks for does not wait.
 func (r *Rekeys) wave(cluster string, s *plan.Step, line string) string {
-	if s.Slot.IsZero() {
+	if s.Slot.IsZero() || s.Asked {
 		return ""
 	}
+	own := r.known[cluster]
 	begun, succeeded := 0, 0
-	var open plan.Taken
-	for name, list := range r.taken {
-		if name != cluster && (r.waves[name].IsZero() || r.waves[cluster].IsZero()) {
+	var failed, open resource.Addr
+	unread := ""
+	first := func(a *resource.Addr, b resource.Addr) {
+		if a.Cluster == "" || b.Compare(*a) < 0 {
+			*a = b
+		}
+	}
+	for name, k := range r.known {
+		if name != cluster && (k.waves.IsZero() || own == nil || own.waves.IsZero()) {
 			continue // one of the two is on its own
 		}
-		for _, t := range list {
-			if t.Action != s.Action || t.Line != line || t.Slot.ID() != s.Slot.ID() || t.Addr == s.Owner() {
+		if k.unread != nil && (unread == "" || name < unread) {
+			unread = name
+		}
+		for _, t := range k.taken {
+			if t.Action != s.Action || t.Line != line || t.Slot.ID() != s.Slot.ID() || t.Addr == s.Owner() || r.lines[turning{t.Addr, t.Action}] != line {
 				continue
 			}
 			begun++
@@ -160,29 +239,23 @@ func (r *Rekeys) wave(cluster string, s *plan.Step, line string) string {
 			case plan.Applied:
 				succeeded++
 			case plan.Failed:
-				return fmt.Sprintf("at this slot it has failed for %s: see to that one, and take its %s by kmagent rekey run; then the others go on", t.Addr, s.Action)
+				first(&failed, t.Addr)
 			default:
-				if open.Addr.Cluster == "" || t.Addr.Compare(open.Addr) < 0 {
-					open = t
-				}
+				first(&open, t.Addr)
 			}
 		}
 	}
 	objects := max(r.sharing[round{s.Action, line}], begun+1)
-	if begun < r.waves[cluster].Room(objects, succeeded) {
+	switch {
+	case failed.Cluster != "":
+		return fmt.Sprintf("at this slot it has failed for %s: see to that one, and take its %s by kmagent rekey run; then the others go on", failed, s.Action)
+	case unread != "":
+		return fmt.Sprintf("what has been done at this slot in %s cannot be read: see to its journal", plan.Safe(unread))
+	case own == nil || begun < own.waves.Room(objects, succeeded):
 		return ""
 	}
 	return fmt.Sprintf("%d of the %d objects that share this slot go first, and the others wait until those have succeeded and were verified (policy.waves): now for %s",
-		begun, objects, open.Addr)
-}
-
-// lineOf is the line of the schedule that a step is for.
-func lineOf(p *plan.Plan, s *plan.Step) string {
-	i := slices.IndexFunc(p.Turns, func(t plan.Turn) bool { return t.Addr == s.Owner() && t.Action == s.Action })
-	if i < 0 {
-		return ""
-	}
-	return p.Turns[i].Line
+		begun, objects, open)
 }
 
 // rekeying counts the rekeys among operations. One that somebody has to look at may wait for that

@@ -214,8 +214,8 @@ func (w *worker) tell(p Pass) {
 	}
 	tellSlots(log, p.Plan.Slots)
 	w.tellFlaws(log, p.Plan.Turns)
-	if p.Report != nil && p.Report.Stale() > 0 {
-		log.Warn("steps left, since what they rest on is old; the next pass looks again", "event", "plan.stale", "steps", p.Report.Stale())
+	if p.Report != nil && p.Report.Old() > 0 {
+		log.Warn("steps left, since what they rest on is old; the next pass looks again", "event", "plan.stale", "steps", p.Report.Old())
 	}
 	err := cmp.Or(p.Err, forgetful(p.Failure()))
 	switch {

@@ -59,7 +59,10 @@ type Runner struct {
 // it is cut off and recorded as unknown.
 const (
 	maxAge = 60 * time.Second
-	grace  = 7 * time.Second
+	// maxSlotAge is [maxAge] of a rekey that a slot begins: what tells that somebody else has begun
+	// it is of the look, and another agent may be as far. So it is the first to be sent on a look, too.
+	maxSlotAge = 3 * time.Second
+	grace      = 7 * time.Second
 )
 
 // Errors of steps that were not attempted, beside [plan.ErrStale] and [plan.ErrChanged].
@@ -67,7 +70,6 @@ var (
 	ErrStopped     = errors.New("stopped before this step")
 	ErrParent      = errors.New("what it depends on was not created")
 	ErrBefore      = errors.New("the change of the object that comes before it was not made")
-	ErrSlot        = errors.New("at this slot it has just failed for another object: what is wrong there may be wrong here")
 	ErrUnreachable = errors.New("the cluster did not answer an earlier step")
 )
 
@@ -75,7 +77,7 @@ var (
 // report has every step. When ctx ends, the step under way is finished and no other begun.
 func (r *Runner) Run(ctx context.Context, p *plan.Plan) plan.Report {
 	rep := plan.Report{Cluster: p.Cluster, Results: make([]plan.Result, len(p.Steps))}
-	run := &run{Runner: r, created: map[resource.Addr]string{}, failed: map[resource.Addr]bool{}, slots: map[string]bool{}}
+	run := &run{Runner: r, created: map[resource.Addr]string{}, failed: map[resource.Addr]bool{}}
 	var stop error
 	for i := range p.Steps {
 		s := &p.Steps[i]
@@ -129,23 +131,14 @@ type run struct {
 	*Runner
 	created map[resource.Addr]string // ids of what this plan created
 	failed  map[resource.Addr]bool   // a step of it was tried and did not succeed, or was not tried
-	slots   map[string]bool          // by action and slot: a rekey of it did not succeed
+	sent    bool                     // a step was
 }
 
 func (r *run) step(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
-	slot := ""
-	if s.Rekeys() && !s.Slot.IsZero() {
-		slot = s.Action + " " + s.Slot.ID()
-	}
-	if r.slots[slot] {
-		return plan.Result{Step: s, Err: ErrSlot}
-	}
 	res := r.try(ctx, p, s)
+	r.sent = r.sent || res.Outcome != plan.NotAttempted
 	if res.Outcome != plan.Applied {
 		r.failed[s.Addr] = true
-	}
-	if slot != "" && (res.Outcome == plan.Failed || res.Outcome == plan.Unknown) {
-		r.slots[slot] = true
 	}
 	return res
 }
@@ -153,8 +146,12 @@ func (r *run) step(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result 
 func (r *run) try(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 	begun := time.Now()
 	skip := func(err error) plan.Result { return plan.Result{Step: s, Err: err} }
-	if plan.Age(begun, p.Observed) > maxAge && !plan.Off(plan.Stale) {
+	switch {
+	case plan.Off(plan.Stale):
+	case plan.Age(begun, p.Observed) > maxAge:
 		return skip(plan.ErrStale)
+	case s.TakesSlot() && (r.sent || plan.Age(begun, p.Decided) > maxSlotAge):
+		return skip(plan.ErrTurn)
 	}
 	parent, ok := r.created[s.Parent]
 	switch {

@@ -373,32 +373,25 @@ func TestNothingLeftBehind(t *testing.T) {
 	})
 }
 
-// At a slot at which one object's rekey has failed, no other is rekeyed: not in the same run either.
-func TestFailedAtSlot(t *testing.T) {
+// Of the rekeys that slots begin one is sent with each look: the next shows what it came to.
+func TestOneSlotWithEachLook(t *testing.T) {
 	slot := schedule.Slot{Local: "2026-11-22T03:00", Zone: "UTC"}
 	step := func(svm, action string, s schedule.Slot) plan.Step {
 		return plan.Step{Op: plan.Act, Action: action, Timed: true, Slot: s, Addr: resource.Addr{Cluster: "a", Kind: "aws_kms", SVM: svm},
 			Requests: []plan.Request{{Method: "POST", Path: "/api/" + svm}}}
 	}
-	w := &cluster{answer: func(_ context.Context, n int, _ string) (ontap.Answer, error) {
-		if n == 0 {
-			return ontap.Answer{}, refused
-		}
-		return ontap.Answer{}, nil
-	}}
-	r := Runner{Writer: w, Journal: &journal{}}
-	p := plan.Plan{Observed: time.Now(), Steps: []plan.Step{step("vs1", "rekey_internal", slot), step("vs2", "rekey_internal", slot),
-		step("vs3", "rekey_external", slot), step("vs4", "rekey_internal", schedule.Slot{}),
-		step("vs5", "rekey_internal", schedule.Slot{Local: "2026-11-22T04:00", Zone: "UTC"})}}
-	res := r.Run(t.Context(), &p).Results
-	want := []plan.Outcome{plan.Failed, plan.NotAttempted, plan.Applied, plan.Applied, plan.Applied}
-	for i := range res {
-		if res[i].Outcome != want[i] {
-			t.Errorf("%s: %v, %v, want %v", p.Steps[i].Addr, res[i].Outcome, res[i].Err, want[i])
+	r := Runner{Writer: &cluster{}, Journal: &journal{}}
+	p := plan.Plan{Observed: time.Now(), Decided: time.Now(), Steps: []plan.Step{step("vs1", "rekey_internal", slot), step("vs2", "rekey_internal", slot),
+		step("vs3", "rekey_internal", schedule.Slot{}), step("vs4", "key_backup", slot)}}
+	rep := r.Run(t.Context(), &p)
+	want := []plan.Outcome{plan.Applied, plan.NotAttempted, plan.Applied, plan.Applied}
+	for i, res := range rep.Results {
+		if res.Outcome != want[i] {
+			t.Errorf("%s: %v, %v, want %v", p.Steps[i].Addr, res.Outcome, res.Err, want[i])
 		}
 	}
-	if !errors.Is(res[1].Err, ErrSlot) {
-		t.Errorf("%v", res[1].Err)
+	if !errors.Is(rep.Results[1].Err, plan.ErrTurn) || rep.Stale() != 1 {
+		t.Errorf("%v, %d to be looked at again", rep.Results[1].Err, rep.Stale())
 	}
 }
 
@@ -421,11 +414,35 @@ func TestHalfRekeyed(t *testing.T) {
 		w := &cluster{job: "j1", answer: func(context.Context, int, string) (ontap.Answer, error) { return ontap.Answer{}, c.err }}
 		j := &journal{}
 		r := Runner{Writer: w, Journal: j}
-		p := plan.Plan{Observed: time.Now(), Steps: []plan.Step{{Op: plan.Act, Action: c.action, Timed: c.timed,
+		p := plan.Plan{Observed: time.Now(), Decided: time.Now(), Steps: []plan.Step{{Op: plan.Act, Action: c.action, Timed: c.timed,
 			Addr: resource.Addr{Cluster: "a", Kind: "aws_kms", SVM: "vs"}, Requests: []plan.Request{{Method: "POST", Path: "/api/x"}}}}}
 		res := r.Run(t.Context(), &p).Results[0]
 		if res.Outcome != c.want || j.last.Outcome != c.want || res.Err == nil || (j.last.Why != "") != (c.want == plan.Unknown) {
 			t.Errorf("%s: %v, %v; remembered %+v", c.name, res.Outcome, res.Err, j.last)
+		}
+	}
+}
+
+// What tells that somebody else has begun a rekey is of the look: a slot's is sent on a fresh one.
+func TestSlotsNeedAFreshLook(t *testing.T) {
+	slot := schedule.Slot{Local: "2026-11-22T02:30", Zone: "UTC", At: time.Date(2026, 11, 22, 2, 30, 0, 0, time.UTC)}
+	for _, tt := range []struct {
+		name string
+		slot schedule.Slot
+		age  time.Duration
+		want plan.Outcome
+	}{
+		{"fresh", slot, time.Second, plan.Applied},
+		{"behind a slow step", slot, 4 * time.Second, plan.NotAttempted},
+		{"by hand", schedule.Slot{}, 4 * time.Second, plan.Applied},
+	} {
+		now := time.Now()
+		s := plan.Step{Op: plan.Act, Action: "rekey_internal", Timed: true, Slot: tt.slot, Addr: resource.Addr{Cluster: "a", Kind: "aws_kms", SVM: "vs"},
+			Requests: []plan.Request{{Method: "POST", Path: "/api/security/x"}}}
+		rep := (&Runner{Writer: &cluster{}, Secrets: secrets{}, Key: key(t), Journal: &journal{}}).Run(t.Context(),
+			&plan.Plan{Observed: now, Decided: now.Add(-tt.age), Steps: []plan.Step{s}})
+		if got := rep.Results[0].Outcome; got != tt.want {
+			t.Errorf("%s: %s, want %s (%v)", tt.name, got, tt.want, rep.Results[0].Err)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 func (d *decider) askedFor(want, have *resource.Object) {
 	for i := range d.Standing.Asks {
 		a := &d.Standing.Asks[i]
-		if a.Used || !d.Now.Before(a.Until) || a.Object != want.Addr.String() {
+		if !d.stands(a, want) {
 			continue
 		}
 		if due, slotted := d.backups[want.Addr]; a.Action == resource.KeyBackup && want.Kind.Backup != "" {
@@ -36,10 +36,25 @@ func (d *decider) askedFor(want, have *resource.Object) {
 			j = len(d.plan.Steps) - 1
 		}
 		if s := &d.plan.Steps[j]; !slices.Contains(s.Lifted, a.ID) {
-			s.Lifted = append(s.Lifted, a.ID)
+			s.Lifted, s.Asked = append(s.Lifted, a.ID), true
 			d.answer(want, a, "")
 		}
 	}
+}
+
+// stands says whether an order is about an object, and neither used up nor too old.
+func (d *decider) stands(a *plan.Ask, want *resource.Object) bool {
+	return !a.Used && d.Now.Before(a.Until) && a.Object == want.Addr.String()
+}
+
+// askedNow says whether somebody has asked for an action of an object.
+func (d *decider) askedNow(want *resource.Object, action string) bool {
+	for i := range d.Standing.Asks {
+		if a := &d.Standing.Asks[i]; a.Action == action && d.stands(a, want) {
+			return true
+		}
+	}
+	return false
 }
 
 // answer notes what comes of what somebody has asked for.
@@ -77,8 +92,10 @@ func Rekey(in Input, addr resource.Addr, action string) (plan.Plan, error) {
 	if have == nil || have.Kind != want.Kind {
 		return plan.Plan{}, fmt.Errorf("%s is in the file, and not on the cluster: apply comes first", addr)
 	}
-	if why := d.byHand(want, have, action); why != "" {
-		return plan.Plan{}, fmt.Errorf("%s of %s has nothing to do: %s", action, addr, why.Text())
+	if why := d.byHand(want, have, action); why == schedule.Unchanged {
+		d.note(addr, action+" has nothing to do: "+why.Text())
+	} else if why != "" {
+		return plan.Plan{}, fmt.Errorf("%s of %s cannot be taken: %s", action, addr, why.Text())
 	}
 	d.holdMixedReleases()
 	d.holdBusyStores()

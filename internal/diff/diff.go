@@ -103,7 +103,7 @@ type decider struct {
 
 func newDecider(in Input) *decider {
 	return &decider{Input: in, links: links{all: in.Have.Links}, plan: plan.Plan{
-		Cluster: in.Cluster, UUID: in.Have.UUID, Release: in.Have.Version.String(), Observed: in.Have.At}}
+		Cluster: in.Cluster, UUID: in.Have.UUID, Release: in.Have.Version.String(), Observed: in.Have.At, Decided: in.Now}}
 }
 
 func (d *decider) add(s plan.Step) { d.plan.Steps = append(d.plan.Steps, s) }
@@ -649,7 +649,7 @@ func (d *decider) holdSwitchover() {
 func (d *decider) holdFlaps() {
 	for i := range d.plan.Steps {
 		s := &d.plan.Steps[i]
-		if s.Status != plan.Ready {
+		if s.Status != plan.Ready || s.Asked {
 			continue
 		}
 		for _, w := range s.Wishes {

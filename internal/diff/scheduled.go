@@ -125,7 +125,7 @@ func (d *decider) takeTurn(want, have *resource.Object, i int, turn *plan.Turn) 
 	if d.elsewhere(&s, turn) {
 		return schedule.Elsewhere
 	}
-	if why := d.undone(&s); why != "" {
+	if why := d.undone(&s); why != "" && !d.askedNow(want, f.Runs) {
 		d.block(&s, at, plan.Held, plan.Flap, why+": it is not taken again by itself; see to it, then kmagent rekey run")
 	}
 	d.add(s)
@@ -240,14 +240,22 @@ func (d *decider) waitForSlot(s *plan.Step) {
 func (d *decider) limitRekeys() {
 	limit := max(d.Policy.MaxRekeys, 1)
 	running := 0
-	for _, o := range d.open {
-		if o.Rekeys() {
+	var unknown *plan.Operation
+	for i := range d.open {
+		if o := &d.open[i]; o.Rekeys() {
 			running++
+			if o.Standing() == "unknown" {
+				unknown = o
+			}
 		}
 	}
 	for i := range d.plan.Steps {
 		s := &d.plan.Steps[i]
 		if !s.Rekeys() || s.Status != plan.Ready {
+			continue
+		}
+		if running >= limit && unknown != nil {
+			d.block(s, s.Source, plan.Held, plan.Unsettled, fmt.Sprintf("%d may run at a time (policy.max_concurrent_rekeys), and %s", limit, d.openReason(unknown)))
 			continue
 		}
 		if running >= limit {

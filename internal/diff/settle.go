@@ -90,6 +90,11 @@ func (d *decider) doubt(o plan.Operation) plan.Operation {
 		return o
 	case known && j.Failed() && o.Rekeys() && resource.Halfway(j.Code):
 		e.Code, e.Why = j.Code, plan.HalfwayWhy(j.Code)
+	case o.Job == "" && !o.Lost && o.Repeat == resource.Never && d.Now.Sub(o.At) >= d.settled():
+		// Whoever sent it would know by now: it was cut off.
+		d.plan.Settled = append(d.plan.Settled, plan.Settlement{Op: o, End: e})
+		o.Lost = true
+		return o
 	case o.Job == "":
 		return o
 	case known && d.Now.Sub(o.At) >= d.jobLimit():

@@ -21,6 +21,8 @@ func TestSettle(t *testing.T) {
 		Wishes: []plan.Wish{{Field: "key_id", Value: diff.WishOf(keyID)}}, Lost: true}
 	passphrase := plan.Operation{Op: plan.Update, Addr: okm, Repeat: resource.Never, Lost: true, Request: "PATCH /api/okm",
 		Wishes: []plan.Wish{{Field: "onboard.passphrase", Value: "d2"}}, Offered: map[string]string{"onboard.passphrase": "d2"}}
+	cutOff := passphrase
+	cutOff.Lost = false
 	enable := plan.Operation{Op: plan.Act, Action: "enable", Addr: vault, Repeat: resource.Never, Lost: true,
 		Wishes: []plan.Wish{{Field: "enabled", Value: diff.WishOf(resource.Bool(true))}}}
 	at := func(o plan.Operation, age time.Duration) plan.Operation { o.ID, o.At = "7", now.Add(-age); return o }
@@ -73,6 +75,8 @@ func TestSettle(t *testing.T) {
 		want  string // how it was settled; empty: it stays open
 		why   string
 	}{
+		{"sender cut off", at(cutOff, 2*time.Minute), nil, "unknown: ", "whoever sent it would know by now"},
+		{"sender at it", at(cutOff, 10*time.Second), nil, "", "it may be the service, seen from beside it"},
 		{"a create that is there", at(plan.Operation{Op: plan.Create, Addr: vault}, time.Second), has(vault, resource.Azure, "", resource.Value{}), "applied", "a complete read shows it"},
 		{"a create that is not there", at(plan.Operation{Op: plan.Create, Addr: vault}, time.Second), nil, "failed", "a duplicate would be refused, so it may be sent again"},
 		{"a removal that is done", at(plan.Operation{Op: plan.Delete, Addr: server}, time.Second), nil, "applied", "it is not in a complete list"},

@@ -27,15 +27,21 @@ func (r *Reader) Keys(ctx context.Context, c *resource.Cluster, stores []string)
 			reads = append(reads, func(ctx context.Context) ([]resource.HeldKey, error) { return r.keysOn(ctx, store, n) })
 		}
 	}
-	found := make([][]resource.HeldKey, len(reads))
-	group, ctx := errgroup.WithContext(ctx)
+	found, failed := make([][]resource.HeldKey, len(reads)), make([]error, len(reads))
+	var group errgroup.Group
 	group.SetLimit(r.parallel)
 	for i, read := range reads {
-		group.Go(guard(func() (err error) { found[i], err = read(ctx); return }))
+		group.Go(func() error {
+			failed[i] = guard(func() (err error) { found[i], err = read(ctx); return })()
+			return nil
+		})
 	}
-	if err := group.Wait(); err != nil {
-		passOn(err)
-		return &resource.KeyReport{Stores: stores, Err: err.Error()}
+	group.Wait() // the errors stand in failed
+	for _, err := range failed {
+		if err != nil { // the first by order, not by time: equal looks say equal things
+			passOn(err)
+			return &resource.KeyReport{Stores: stores, Err: err.Error()}
+		}
 	}
 	report := &resource.KeyReport{Stores: stores}
 	for _, keys := range found {

@@ -24,6 +24,7 @@ type Plan struct {
 	Slots    []SlotNote   // what this look made of schedules, where that is news
 	Turns    []Turn       // what is scheduled, in the order of the file
 	Observed time.Time    // when the reads that it rests on began
+	Decided  time.Time    // when they had ended, and it was made
 	Err      error        // why there is no plan; then there are no steps
 
 	// WantsHealth says that steps are held only because reachability was not read.
@@ -81,6 +82,7 @@ type Step struct {
 	Repeat   resource.Repeat // what may be done when its answer is lost
 	Nodes    []string        // UUIDs of the nodes that it gives the object to
 	Backup   bool            // a backup of the object is owed once it has set out
+	Asked    bool            // somebody has ordered it: it does not wait for others
 	Lifted   []string        // ids of the overrides that let it pass guards; they are used up before it is sent
 
 	Seen    string            // digest of the object as the look found it; empty: it is not there
@@ -90,6 +92,9 @@ type Step struct {
 // Rekeys says whether the step is one of those of which few may run at a time: one that may be
 // scheduled, and that changes a key.
 func (s *Step) Rekeys() bool { return s.Timed && changesKey(s.Action) }
+
+// TakesSlot says whether the step is a rekey that a slot of a schedule begins.
+func (s *Step) TakesSlot() bool { return s.Rekeys() && !s.Slot.IsZero() }
 
 // Owner is the object whose schedule the step is for.
 func (s *Step) Owner() resource.Addr {

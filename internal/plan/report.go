@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -36,7 +37,10 @@ func (o Outcome) String() string { return outcomes[o] }
 // them be sent.
 var (
 	// ErrStale steps rest on a look of more than a minute ago.
-	ErrStale = errors.New("what it rests on was seen more than a minute ago; the next pass looks again")
+	ErrStale = errors.New("what it rests on was seen too long ago; the next pass looks again")
+	// ErrTurn steps are those that slots begin: each is the first to be sent on a fresh look, which
+	// tells what somebody else has begun, or what has failed.
+	ErrTurn = fmt.Errorf("one rekey of a slot is sent with each look: %w", ErrStale)
 	// ErrChanged steps are not the same any more.
 	ErrChanged = errors.New("what it rests on has changed since it was planned")
 )
@@ -81,6 +85,17 @@ func (r *Report) Stale() int {
 	for _, x := range r.Results {
 		if errors.Is(x.Err, ErrStale) {
 			n++
+		}
+	}
+	return n
+}
+
+// Old counts the stale ones that were left because time had passed.
+func (r *Report) Old() int {
+	n := r.Stale()
+	for _, x := range r.Results {
+		if errors.Is(x.Err, ErrTurn) {
+			n--
 		}
 	}
 	return n

@@ -17,7 +17,7 @@ import (
 type Slots struct {
 	Line  string         `json:"schedule,omitempty"` // of the schedule that the rest is about: of another one nothing is known
 	State schedule.State `json:"state"`              // which slots have been dealt with
-	Turn  schedule.Slot  `json:"turn,omitzero"`      // the one that the action last began for; the zero Slot if it was by hand
+	Turn  schedule.Slot  `json:"turn,omitzero"`      // the one that the action last began for; by hand it is begun once more for that
 	// Keys are the ids of the keys that a rekey replaces, as they were at KeysAt, since when no rekey of
 	// ours has made others: others are somebody else's. The zero KeysAt: nobody has looked.
 	Keys   []string  `json:"keys,omitempty"`
@@ -35,7 +35,7 @@ type Slots struct {
 	Ended   time.Time `json:"ended,omitzero"`    // when the action last came to an end that is known, on schedule or by hand
 	Outcome string    `json:"outcome,omitempty"` // what that was
 	Why     string    `json:"why,omitempty"`     // of one that failed: what showed it, and ONTAP's code; empty: only the log has it
-	// Made is what the object was to be like after the last end, if that was a success.
+	// Made is what the object was to be like after the last end.
 	Made []Wish `json:"made,omitempty"`
 	// Replaced are the ids of the keys that the last rekey was to replace, if it succeeded, as far as its kind has such.
 	Replaced []string `json:"replaced,omitempty"`
@@ -65,13 +65,14 @@ type SlotNote struct {
 	Keys    []string  // of [Slots]
 	KeysAt  time.Time // zero: they were not looked at
 
+	Mended   time.Time // when what had failed was seen to be as it was to be; zero: it was not
 	Verified time.Time // of [Slots]; zero: there is nothing new to say of it
 	Flaw     string    // likewise, if empty
 }
 
 // IsNews says whether there is anything in it to be remembered, beside what is.
 func (n *SlotNote) IsNews(known *Slots) bool {
-	return known.Line != n.Line || known.State != n.State || len(n.Records) > 0 || !n.KeysAt.IsZero() || !n.Verified.IsZero() || n.Flaw != ""
+	return known.Line != n.Line || known.State != n.State || len(n.Records) > 0 || !n.KeysAt.IsZero() || !n.Verified.IsZero() || !n.Mended.IsZero() || n.Flaw != ""
 }
 
 // Unverified says whether the action has succeeded, and no look since has found that every node has
@@ -170,6 +171,9 @@ func (l *Ledger) NoteSlots(n SlotNote) {
 		if !n.KeysAt.IsZero() {
 			s.Keys, s.KeysAt = n.Keys, n.KeysAt
 		}
+		if !n.Mended.IsZero() {
+			s.Outcome, s.Why, s.Ended, s.Succeeded = Applied.String(), "", n.Mended, n.Mended
+		}
 		if !n.Verified.IsZero() {
 			s.Verified, s.Flaw = n.Verified, ""
 		}
@@ -201,11 +205,11 @@ func (o *Operation) Owner() resource.Addr {
 // beginSlot notes that a scheduled action sets out, on schedule or by hand.
 func (l *Ledger) beginSlot(o Operation) {
 	l.changeSlots(o.Owner(), o.Action, func(s *Slots) {
-		s.Turn = o.Slot
-		if o.Slot.IsZero() {
+		if o.Slot.IsZero() { // of the slot that it last began it makes up for what went wrong
 			s.State.LastStart = o.At
 			return
 		}
+		s.Turn = o.Slot
 		s.State = s.State.Fired(o.Slot, o.At)
 		s.Fired++
 	})
@@ -214,11 +218,11 @@ func (l *Ledger) beginSlot(o Operation) {
 // endSlot notes what came of a scheduled action.
 func (l *Ledger) endSlot(o Operation, e End) {
 	l.changeSlots(o.Owner(), o.Action, func(s *Slots) {
-		s.Ended, s.Outcome, s.Why, s.Made, s.Replaced, s.Flaw = e.At, e.Outcome.String(), "", nil, nil, ""
+		s.Ended, s.Outcome, s.Why, s.Made, s.Replaced, s.Flaw = e.At, e.Outcome.String(), "", o.Wishes, nil, ""
 		s.Keys, s.KeysAt = nil, time.Time{}
 		switch e.Outcome {
 		case Applied:
-			s.Succeeded, s.Made, s.Replaced = e.At, o.Wishes, o.Before
+			s.Succeeded, s.Replaced = e.At, o.Before
 			s.Done++
 		case Failed:
 			s.Failed++

@@ -81,7 +81,11 @@ func TestTaken(t *testing.T) {
 	begin("2", "key_backup", slot)
 	check("a backup changes no key", plan.Failed)
 	begin("3", "rekey_internal", schedule.Slot{})
-	check("by hand is for no slot, and whoever has failed is seen to")
+	check("by hand it makes up for the slot that has failed", plan.NotAttempted)
+	l.End("3", plan.End{Outcome: plan.Applied, At: at.Add(time.Minute)})
+	check("it has succeeded, and nobody has looked", plan.NotAttempted)
+	l.NoteSlots(plan.SlotNote{Addr: a, Action: "rekey_internal", Line: "", Verified: at.Add(2 * time.Minute)})
+	check("it was seen to", plan.Applied)
 	l.NoteSlots(plan.SlotNote{Addr: a, Action: "rekey_internal", Line: "another"})
 	check("another schedule")
 }

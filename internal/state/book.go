@@ -182,7 +182,7 @@ func (b *Book) NoteSlots(list []plan.SlotNote, at time.Time) error {
 	}
 	r := record{At: at}
 	for _, n := range list {
-		r.Slots = append(r.Slots, slotNote{addressOf(n.Addr), n.Action, n.Line, n.Records, n.State, n.Keys, n.KeysAt, n.Verified, n.Flaw})
+		r.Slots = append(r.Slots, slotNote{addressOf(n.Addr), n.Action, n.Line, n.Records, n.State, n.Keys, n.KeysAt, n.Mended, n.Verified, n.Flaw})
 	}
 	return b.write(r)
 }

@@ -238,7 +238,7 @@ func randomWrite(rnd *rand.Rand, b *Book, at time.Time) error {
 		if rnd.IntN(2) == 0 {
 			n.Verified = at
 		} else {
-			n.Flaw = "node2 is away"
+			n.Flaw, n.Mended = "node2 is away", at
 		}
 		if rnd.IntN(2) == 0 {
 			n.Records = []schedule.Record{{Slot: slot, Outcome: schedule.Skipped, Reason: schedule.Elsewhere}, {Slot: slot, Outcome: schedule.Missed, Reason: schedule.Late}}

@@ -77,6 +77,7 @@ type slotNote struct {
 	Keys    []string          `json:"keys,omitempty"`
 	KeysAt  time.Time         `json:"keys_at,omitzero"`
 
+	Mended   time.Time `json:"mended,omitzero"`
 	Verified time.Time `json:"verified,omitzero"`
 	Flaw     string    `json:"flaw,omitempty"`
 }
@@ -248,7 +249,7 @@ func note(cluster string, led *plan.Ledger, r record) {
 		}
 	case r.Slots != nil:
 		for _, s := range r.Slots {
-			led.NoteSlots(plan.SlotNote{Addr: s.Addr.in(cluster), Action: s.Action, Line: s.Line, Records: s.Records, State: s.State, Keys: s.Keys, KeysAt: s.KeysAt, Verified: s.Verified, Flaw: s.Flaw})
+			led.NoteSlots(plan.SlotNote{Addr: s.Addr.in(cluster), Action: s.Action, Line: s.Line, Records: s.Records, State: s.State, Keys: s.Keys, KeysAt: s.KeysAt, Mended: s.Mended, Verified: s.Verified, Flaw: s.Flaw})
 		}
 	case r.Begin != nil:
 		o := r.Begin.in(cluster)
