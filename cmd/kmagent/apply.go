@@ -160,7 +160,7 @@ func (a *applier) pass(ctx context.Context, passes []looked, orders agent.Orders
 func reportCode(p *agent.Pass) int {
 	codes := []int{codeOf(p.Err), waitCode(&p.Plan)}
 	if p.Report != nil {
-		if p.Report.Count(plan.Running) > 0 {
+		if p.Report.Count(plan.Running)+p.Report.Later() > 0 {
 			codes = append(codes, exitHeld) // its end is awaited, as that of a guard
 		}
 		for _, r := range p.Report.Results {

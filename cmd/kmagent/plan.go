@@ -214,6 +214,9 @@ func codeOf(err error) int {
 	if e, ok := errors.AsType[*ontap.TransportError](err); ok && e.Reason.TLS() {
 		return exitAccess
 	}
+	if errors.Is(err, plan.ErrPassed) {
+		return exitHeld
+	}
 	if errors.Is(err, plan.ErrStale) || errors.Is(err, plan.ErrChanged) {
 		return exitStale
 	}

@@ -18,7 +18,7 @@ const maxIdle = 2
 // parts. Whatever else has come to be due is left to the next pass. The report is completed.
 func (l *Loop) Resume(ctx context.Context, p *Pass, o Orders) {
 	o.ID = p.Plan.ID
-	for idle := 0; p.Err == nil && p.Report != nil && p.Report.Stale() > 0 && ctx.Err() == nil && idle < maxIdle; idle++ {
+	for idle := 0; p.Err == nil && p.Report != nil && p.Report.Stale()+p.Report.Later() > 0 && ctx.Err() == nil && idle < maxIdle; idle++ {
 		again := l.Look(ctx, o)
 		if again.Err != nil {
 			settle(p, fmt.Errorf("look again: %w", again.Err))
@@ -42,8 +42,8 @@ func (l *Loop) Resume(ctx context.Context, p *Pass, o Orders) {
 // settle replaces the reason of the steps that were left.
 func settle(p *Pass, err error) {
 	for i := range p.Report.Results {
-		if r := &p.Report.Results[i]; errors.Is(r.Err, plan.ErrStale) {
-			r.Err = err
+		if r := &p.Report.Results[i]; left(r) {
+			r.Err, r.Later = err, false
 		}
 	}
 }
@@ -55,12 +55,14 @@ func keepLeft(p *Pass, again *plan.Plan) (places []int) {
 	var keep []plan.Step
 	for i := range p.Report.Results {
 		r := &p.Report.Results[i]
-		if !errors.Is(r.Err, plan.ErrStale) {
+		if !left(r) {
 			continue
 		}
 		j := slices.IndexFunc(again.Steps, func(s plan.Step) bool { return r.Step.Same(&s, ours[s.Addr.SVM]) })
 		if j < 0 || r.Step.After && !done(p.Report, i) {
-			r.Err = plan.ErrChanged
+			if r.Err = plan.ErrChanged; r.Later {
+				r.Err, r.Later = plan.ErrPassed, false
+			}
 			continue
 		}
 		keep, places = append(keep, again.Steps[j]), append(places, i)
@@ -68,6 +70,9 @@ func keepLeft(p *Pass, again *plan.Plan) (places []int) {
 	again.Steps = keep
 	return places
 }
+
+// left says whether a step was left for another look.
+func left(r *plan.Result) bool { return r.Later || errors.Is(r.Err, plan.ErrStale) }
 
 // touched are the scopes that a report may have changed something in.
 func touched(rep *plan.Report) map[string]bool {
@@ -84,7 +89,7 @@ func touched(rep *plan.Report) map[string]bool {
 // are about to be.
 func done(rep *plan.Report, i int) bool {
 	for _, r := range rep.Results[:i] {
-		if r.Step.Addr == rep.Results[i].Step.Addr && r.Outcome != plan.Applied && !errors.Is(r.Err, plan.ErrStale) && r.Step.Status == plan.Ready {
+		if r.Step.Addr == rep.Results[i].Step.Addr && r.Outcome != plan.Applied && !left(&r) && r.Step.Status == plan.Ready {
 			return false
 		}
 	}

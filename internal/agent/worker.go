@@ -181,7 +181,7 @@ func (w *worker) rest(p Pass, spec desired.Cluster) time.Duration {
 	case err != nil && !(p.Perished() && p.Report.Changed()):
 		w.failures++
 		return pause(w.failures, w.fleet.random(w.name))
-	case p.Report != nil && p.Report.Changed(), len(p.Plan.Settled) > 0:
+	case p.Report != nil && (p.Report.Changed() || p.Report.Later() > 0), len(p.Plan.Settled) > 0:
 		w.failures = 0
 		return min(readBack, w.fleet.interval(spec))
 	default:
@@ -214,8 +214,8 @@ func (w *worker) tell(p Pass) {
 	}
 	tellSlots(log, p.Plan.Slots)
 	w.tellFlaws(log, p.Plan.Turns)
-	if p.Report != nil && p.Report.Old() > 0 {
-		log.Warn("steps left, since what they rest on is old; the next pass looks again", "event", "plan.stale", "steps", p.Report.Old())
+	if p.Report != nil && p.Report.Stale() > 0 {
+		log.Warn("steps left, since what they rest on is old; the next pass looks again", "event", "plan.stale", "steps", p.Report.Stale())
 	}
 	err := cmp.Or(p.Err, forgetful(p.Failure()))
 	switch {

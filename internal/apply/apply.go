@@ -77,7 +77,7 @@ var (
 // report has every step. When ctx ends, the step under way is finished and no other begun.
 func (r *Runner) Run(ctx context.Context, p *plan.Plan) plan.Report {
 	rep := plan.Report{Cluster: p.Cluster, Results: make([]plan.Result, len(p.Steps))}
-	run := &run{Runner: r, created: map[resource.Addr]string{}, failed: map[resource.Addr]bool{}}
+	run := &run{Runner: r, created: map[resource.Addr]string{}, failed: map[resource.Addr]bool{}, later: map[resource.Addr]bool{}}
 	var stop error
 	for i := range p.Steps {
 		s := &p.Steps[i]
@@ -132,13 +132,14 @@ type run struct {
 	created map[resource.Addr]string // ids of what this plan created
 	failed  map[resource.Addr]bool   // a step of it was tried and did not succeed, or was not tried
 	sent    bool                     // a step was
+	later   map[resource.Addr]bool   // a step of it was left for the next look
 }
 
 func (r *run) step(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 	res := r.try(ctx, p, s)
 	r.sent = r.sent || res.Outcome != plan.NotAttempted
 	if res.Outcome != plan.Applied {
-		r.failed[s.Addr] = true
+		r.failed[s.Addr], r.later[s.Addr] = true, res.Later
 	}
 	return res
 }
@@ -151,7 +152,9 @@ func (r *run) try(ctx context.Context, p *plan.Plan, s *plan.Step) plan.Result {
 	case plan.Age(begun, p.Observed) > maxAge:
 		return skip(plan.ErrStale)
 	case s.TakesSlot() && (r.sent || plan.Age(begun, p.Decided) > maxSlotAge):
-		return skip(plan.ErrTurn)
+		return plan.Result{Step: s, Later: true}
+	case s.After && r.later[s.Addr]:
+		return plan.Result{Step: s, Later: true}
 	}
 	parent, ok := r.created[s.Parent]
 	switch {

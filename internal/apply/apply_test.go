@@ -390,8 +390,8 @@ func TestOneSlotWithEachLook(t *testing.T) {
 			t.Errorf("%s: %v, %v, want %v", p.Steps[i].Addr, res.Outcome, res.Err, want[i])
 		}
 	}
-	if !errors.Is(rep.Results[1].Err, plan.ErrTurn) || rep.Stale() != 1 {
-		t.Errorf("%v, %d to be looked at again", rep.Results[1].Err, rep.Stale())
+	if rep.Results[1].Err != nil || rep.Later() != 1 || rep.Stale() != 0 {
+		t.Errorf("%v, %d left for the next look", rep.Results[1].Err, rep.Later())
 	}
 }
 

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 )
@@ -38,11 +37,10 @@ func (o Outcome) String() string { return outcomes[o] }
 var (
 	// ErrStale steps rest on a look of more than a minute ago.
 	ErrStale = errors.New("what it rests on was seen too long ago; the next pass looks again")
-	// ErrTurn steps are those that slots begin: each is the first to be sent on a fresh look, which
-	// tells what somebody else has begun, or what has failed.
-	ErrTurn = fmt.Errorf("one rekey of a slot is sent with each look: %w", ErrStale)
 	// ErrChanged steps are not the same any more.
 	ErrChanged = errors.New("what it rests on has changed since it was planned")
+	// ErrPassed steps were left for the next look, which found that their slot begins them no more.
+	ErrPassed = errors.New("its slot is over, or something holds it now: kmagent plan shows it")
 )
 
 // Age is how long ago something was seen, by whichever clock makes it older: the monotonic one
@@ -59,6 +57,7 @@ type Result struct {
 	ID        string // of the object that a create made, if the answer told it
 	Err       error  // of a failed or unknown step
 	Why       string // of a kept one
+	Later     bool   // it was left for the next look: of what slots begin, one is sent with each
 	Took      time.Duration
 }
 
@@ -81,21 +80,17 @@ func (r *Report) Count(o Outcome) int {
 
 // Stale says how many steps were left because the look had become old.
 func (r *Report) Stale() int {
-	n := 0
-	for _, x := range r.Results {
-		if errors.Is(x.Err, ErrStale) {
-			n++
-		}
-	}
-	return n
+	return r.left(func(x *Result) bool { return errors.Is(x.Err, ErrStale) })
 }
 
-// Old counts the stale ones that were left because time had passed.
-func (r *Report) Old() int {
-	n := r.Stale()
-	for _, x := range r.Results {
-		if errors.Is(x.Err, ErrTurn) {
-			n--
+// Later says how many steps were left for the next look, which is to be soon.
+func (r *Report) Later() int { return r.left(func(x *Result) bool { return x.Later }) }
+
+func (r *Report) left(why func(*Result) bool) int {
+	n := 0
+	for i := range r.Results {
+		if why(&r.Results[i]) {
+			n++
 		}
 	}
 	return n
