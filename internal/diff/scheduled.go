@@ -249,19 +249,35 @@ func (d *decider) limitRekeys() {
 			}
 		}
 	}
-	for i := range d.plan.Steps {
-		s := &d.plan.Steps[i]
-		if !s.Rekeys() || s.Status != plan.Ready {
-			continue
-		}
-		if running >= limit && unknown != nil {
+	for _, s := range askedFirst(d.plan.Steps) {
+		switch {
+		case !s.Rekeys() || s.Status != plan.Ready:
+		case running < limit:
+			running++
+		case unknown != nil:
 			d.block(s, s.Source, plan.Held, plan.Unsettled, fmt.Sprintf("%d may run at a time (policy.max_concurrent_rekeys), and %s", limit, d.openReason(unknown)))
-			continue
-		}
-		if running >= limit {
+		default:
 			d.block(s, s.Source, plan.Held, plan.Window, fmt.Sprintf("%d may run at a time (policy.max_concurrent_rekeys): it waits for its turn", limit))
-			continue
 		}
-		running++
 	}
+}
+
+// askedFirst lists steps, those first that somebody has ordered: a schedule that comes again and
+// again would have them wait for ever.
+func askedFirst(steps []plan.Step) []*plan.Step {
+	out := make([]*plan.Step, len(steps))
+	for i := range steps {
+		out[i] = &steps[i]
+	}
+	slices.SortStableFunc(out, func(a, b *plan.Step) int {
+		switch {
+		case a.Asked == b.Asked:
+			return 0
+		case a.Asked:
+			return -1
+		default:
+			return 1
+		}
+	})
+	return out
 }

@@ -264,3 +264,41 @@ func TestRekeySettled(t *testing.T) {
 		}
 	}
 }
+
+// As many rekeys run in a cluster as its policy says; one that somebody has to see to counts, and is
+// named.
+func TestLimitRekeys(t *testing.T) {
+	const line = "30 2 * * * UTC"
+	other := func(o plan.Operation) plan.Operation {
+		o.ID, o.Op, o.Action, o.Timed, o.At = "7", plan.Act, "rekey_internal", true, now.Add(-10*time.Minute)
+		o.Addr, o.Repeat = resource.Addr{Cluster: "a", Kind: "aws_kms", SVM: "other"}, resource.Never
+		return o
+	}
+	running := func(in *diff.Input) {
+		in.Have.Jobs = []resource.Job{{UUID: "j1", State: "running"}}
+	}
+	for _, tt := range []struct {
+		name string
+		open plan.Operation
+		max  int
+		tune func(*diff.Input)
+		want string
+	}{
+		{"one runs", other(plan.Operation{Job: "j1", Lost: true}), 0, running, "held window 1 may run at a time (policy.max_concurrent_rekeys): it waits for its turn"},
+		{"two may", other(plan.Operation{Job: "j1", Lost: true}), 2, running, "ready  "},
+		{"one is unknown", other(plan.Operation{Lost: true}), 0, nil,
+			"held unsettled 1 may run at a time (policy.max_concurrent_rekeys), and what became of operation a/7 (rekey_internal of a/aws_kms/other, 2026-11-22T02:50:00Z) is not known; look at the cluster, then: kmagent operations resolve a/7 --outcome succeeded|failed"},
+	} {
+		in := input(vaultWanted(t, nightly), vaultFound(nil))
+		in.Ledger = slots("rekey_internal", line, func(s *plan.Slots) { s.State.Seen = slotAt(line, now.Add(-30*time.Minute)) })
+		in.Ledger.Open, in.Policy.MaxRekeys = []plan.Operation{tt.open}, tt.max
+		if tt.tune != nil {
+			tt.tune(&in)
+		}
+		p := diff.Compute(in)
+		s := p.Steps[len(p.Steps)-1]
+		if got := fmt.Sprintf("%s %s %s", s.Status, s.Guard, s.Reason); s.Action != "rekey_internal" || got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
