@@ -29,7 +29,9 @@ func rekeyCommand(c *common) *cobra.Command {
 scheduled and what became of it; run takes an action now, under the same guards and in the
 same journal; resolve says what became of one that nobody else can tell.`,
 	}
-	cmd.AddCommand(rekeyList(c), rekeyRun(c), resolveOperation(c))
+	resolve := resolveOperation(c)
+	resolve.Example = strings.ReplaceAll(resolve.Example, "operations resolve", "rekey resolve")
+	cmd.AddCommand(rekeyList(c), rekeyRun(c), resolve)
 	return cmd
 }
 
