@@ -54,6 +54,8 @@ type rekeyJSON struct {
 	Missed      int        `json:"missed"`
 	Skipped     int        `json:"skipped"`
 	Operation   string     `json:"operation,omitempty"` // the open one
+
+	unverified bool
 }
 
 type nextJSON struct {
@@ -114,16 +116,16 @@ func (c *common) rekeys(want *desired.State) ([]rekeyJSON, error) {
 			return nil, &exit{exitState, err}
 		}
 		for _, t := range diff.Turns(diff.Input{Cluster: k.Name, Want: k.Objects, Ledger: led, Seconds: c.seconds, Instance: instance(c.stateDir), Now: time.Now()}) {
-			out = append(out, rekeyOf(&t, led.Open))
+			out = append(out, rekeyOf(&t, &led))
 		}
 	}
 	return out, nil
 }
 
-func rekeyOf(t *plan.Turn, open []plan.Operation) rekeyJSON {
+func rekeyOf(t *plan.Turn, led *plan.Ledger) rekeyJSON {
 	r := rekeyJSON{Object: t.Addr.String(), Action: t.Action, Schedule: t.Timing.Schedule, Timezone: t.Timing.Timezone, State: "waits",
 		LastEnd: orNil(t.Slots.Ended), LastOutcome: t.Slots.Outcome, LastWhy: t.Slots.Why, LastSuccess: orNil(t.Slots.Succeeded), Verified: orNil(t.Slots.Verified), Flaw: t.Slots.Flaw,
-		Fired: t.Slots.Fired, Missed: t.Slots.Missed, Skipped: t.Slots.Skipped}
+		Fired: t.Slots.Fired, Missed: t.Slots.Missed, Skipped: t.Slots.Skipped, unverified: t.Slots.Unverified(t.Action)}
 	if last := t.Slots.State.Last; !last.IsZero() {
 		r.LastSlot = last.ID()
 	}
@@ -136,12 +138,10 @@ func rekeyOf(t *plan.Turn, open []plan.Operation) rekeyJSON {
 	case t.Due:
 		r.State = "due"
 	}
-	for _, o := range open {
-		if o.Owner() == t.Addr && o.Action == t.Action {
-			r.Operation, r.State = o.Name(), "running"
-			if o.Standing() == "unknown" {
-				r.State = "unknown"
-			}
+	if o := led.UnderWay(t.Addr, t.Action); o != nil {
+		r.Operation, r.State = o.Name(), "running"
+		if o.Standing() == "unknown" {
+			r.State = "unknown"
 		}
 	}
 	return r
@@ -179,7 +179,7 @@ func (c *common) tellRekeys(list []rekeyJSON) error {
 		if r.State == "waits" && r.LastWhy != "" {
 			how += " (" + plan.Safe(r.LastWhy) + ")"
 		}
-		if r.LastSuccess != nil && r.Action != resource.KeyBackup && (r.Verified == nil || r.Verified.Before(*r.LastSuccess)) {
+		if r.unverified {
 			how += ", not verified" + cmp.Or(strings.TrimSuffix(": "+plan.Safe(r.Flaw), ": "), " yet")
 		}
 		if r.Missed > 0 {
@@ -346,8 +346,7 @@ func (k *rekeyer) follow(ctx context.Context, addr resource.Addr, id string, sin
 			return &exit{exitState, err}
 		}
 		s, taken := led.Objects[addr].Slots[k.action], k.taken(id)
-		open := slices.ContainsFunc(led.Open, func(o plan.Operation) bool { return o.Owner() == addr && o.Action == k.action })
-		if taken && !open && !s.State.LastStart.Before(since) && !s.Ended.Before(s.State.LastStart) {
+		if taken && led.UnderWay(addr, k.action) == nil && !s.State.LastStart.Before(since) && !s.Ended.Before(s.State.LastStart) {
 			fmt.Fprintf(k.out, "%s of %s: %s\n", k.action, k.object, s.Outcome)
 			if s.Outcome != plan.Applied.String() {
 				return &exit{exitFailed, nil}

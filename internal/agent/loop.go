@@ -363,13 +363,17 @@ func (l *Loop) Act(ctx context.Context, p *Pass) {
 	if p.Err = l.remember(p); p.Err != nil {
 		return
 	}
-	l.tellRekeys(p.Cluster) // what the look has settled
-	l.Queue(p)
+	led := l.ledger() // with what the look has settled
+	l.Rekeys.done(p.Cluster, &led)
 	if p.Plan.Counts().Ready() == 0 {
 		return
 	}
+	if l.Rekeys.reserve(&p.Plan, &led, l.Wake); p.Plan.Counts().Ready() == 0 {
+		return
+	}
 	rep := l.Edges.Actor.Run(ctx, &p.Plan)
-	l.tellRekeys(p.Cluster)
+	led = l.ledger()
+	l.Rekeys.done(p.Cluster, &led)
 	p.Report = &rep
 	if err := l.Edges.Memory.See(created(&rep), time.Now()); err != nil {
 		p.Err = &MemoryError{err}
@@ -379,8 +383,8 @@ func (l *Loop) Act(ctx context.Context, p *Pass) {
 	}
 }
 
-// Queue holds the rekeys of a pass that have to wait for those of other clusters, and keeps the
-// place of the others. Acting does it too; whoever shows a plan first does it before, cluster by
+// Queue holds the rekeys of a look that have to wait for those of other clusters, and keeps the
+// place of the others. Acting does it by itself; whoever shows a plan first does it before, cluster by
 // cluster, so that what is shown does not depend on which was read first.
 func (l *Loop) Queue(p *Pass) {
 	if p.Err != nil {
@@ -394,11 +398,6 @@ func (l *Loop) Queue(p *Pass) {
 		led.NoteSlots(n)
 	}
 	l.Rekeys.reserve(&p.Plan, &led, l.Wake)
-}
-
-func (l *Loop) tellRekeys(cluster string) {
-	led := l.ledger()
-	l.Rekeys.done(cluster, &led)
 }
 
 // remember makes durable what a look found: whose endpoint this is, and which secrets were

@@ -74,15 +74,11 @@ func (r *Rekeys) Follow(s *desired.State, read func(cluster string) (plan.Ledger
 // share notes which objects of a cluster have which schedule.
 func (r *Rekeys) share(c desired.Cluster) {
 	for _, o := range c.Objects {
-		for i := range o.Kind.Fields {
-			f := &o.Kind.Fields[i]
-			if f.Type != resource.Timed || !o.Values[i].IsSet() || o.Absent {
-				continue
-			}
-			line := o.Values[i].Timing().Line()
-			r.lines[turning{o.Addr, f.Runs}] = line
+		for i := range o.Timings() {
+			action, line := o.Kind.Fields[i].Runs, o.Values[i].Timing().Line()
+			r.lines[turning{o.Addr, action}] = line
 			if c.Mode != desired.Observe && !c.Policy.Waves.IsZero() {
-				r.sharing[round{f.Runs, line}]++
+				r.sharing[round{action, line}]++
 			}
 		}
 	}
@@ -169,6 +165,7 @@ func (r *Rekeys) done(cluster string, led *plan.Ledger) {
 	if k == nil {
 		return
 	}
+	k.wake = nil // it has just looked
 	running, taken := rekeying(led.Open), led.Taken()
 	came := !slices.Equal(taken, k.taken)
 	if k.unread == nil && running == k.running && !came {

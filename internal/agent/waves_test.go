@@ -182,7 +182,7 @@ func TestWavesVerify(t *testing.T) {
 				}
 				p := w.passesOf(name)
 				last := p[len(p)-1]
-				if s := last.Ledger.Objects[w.vault(canary)].Slots["rekey_internal"]; s.Outcome != "applied" || !s.Unverified() || !strings.Contains(last.Plan.Turns[0].Flaw, tt.flaw) {
+				if s := last.Ledger.Objects[w.vault(canary)].Slots["rekey_internal"]; s.Outcome != "applied" || !s.Unverified("rekey_internal") || !strings.Contains(last.Plan.Turns[0].Flaw, tt.flaw) {
 					t.Errorf("the canary is %q, %q", s.Outcome, last.Plan.Turns[0].Flaw)
 				}
 				if n := w.log.count("event=slot.unverified"); n != 1 {

@@ -33,7 +33,7 @@ func (d *decider) generate(want *resource.Object, i int, slot schedule.Slot) (s 
 // which only ONTAP knows: each is tried once between two slots, and not in the pass that makes a
 // new one.
 func (d *decider) retire(want *resource.Object) {
-	i := rotates(want)
+	i := want.Timing(resource.RotateKey)
 	if i < 0 || d.inPlanFor(want.Addr) {
 		return
 	}
@@ -75,17 +75,8 @@ func (d *decider) generations(want *resource.Object) []*resource.Object {
 // generated says whether an object is a generation of a key that the file rotates.
 func (d *decider) generated(o *resource.Object) bool {
 	return o.Kind.Tagged && slices.ContainsFunc(d.Want, func(w *resource.Object) bool {
-		return w.Kind == o.Kind && w.Addr.SVM == o.Addr.SVM && rotates(w) >= 0 && resource.IsGeneration(o.Addr.Name, w.Addr.Name)
+		return w.Kind == o.Kind && w.Addr.SVM == o.Addr.SVM && w.Timing(resource.RotateKey) >= 0 && resource.IsGeneration(o.Addr.Name, w.Addr.Name)
 	})
-}
-
-// rotates returns the index of the field that says when new generations of a key are made; -1 if
-// none are.
-func rotates(want *resource.Object) int {
-	if want.Absent {
-		return -1
-	}
-	return want.Timing(resource.RotateKey)
 }
 
 // inPlanFor says whether the plan has a step for a slot of an object's schedule.

@@ -126,10 +126,8 @@ func find(list []*resource.Object, a resource.Addr) *resource.Object {
 		if o.Addr == a {
 			return o
 		}
-		for _, c := range o.Children {
-			if c.Addr == a {
-				return c
-			}
+		if c := childOf(o, a); c != nil {
+			return c
 		}
 	}
 	return nil

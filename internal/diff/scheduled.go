@@ -18,11 +18,7 @@ const defaultTolerance = 5 * time.Minute
 // scheduled decides about the schedules of an object: which slots will not begin their action,
 // and the step of the one that is due.
 func (d *decider) scheduled(want, have *resource.Object) {
-	for i := range want.Kind.Fields {
-		f := &want.Kind.Fields[i]
-		if f.Type != resource.Timed || !want.Values[i].IsSet() {
-			continue
-		}
+	for i := range want.Timings() {
 		d.slot(want, have, i)
 	}
 }
@@ -62,7 +58,7 @@ func (d *decider) turn(want *resource.Object, i int) (turn plan.Turn, note plan.
 	}
 	dec := s.Decide(schedule.Input{State: state, Now: d.Now, Running: d.running(want.Addr), Seed: want.Addr.String() + " " + f.Runs, Instance: d.Instance,
 		Tolerance: cmp.Or(d.Tolerance, defaultTolerance)})
-	turn = plan.Turn{Addr: want.Addr, Source: want.Place(i), Action: f.Runs, Line: s.String(), Next: dec.Next, Timing: timing, Slots: known, Back: dec.Back}
+	turn = plan.Turn{Addr: want.Addr, Source: want.Place(i), Action: f.Runs, Next: dec.Next, Timing: timing, Slots: known, Back: dec.Back}
 	if !dec.Due.IsZero() {
 		turn.Due, turn.Next = true, dec.Due
 	}
@@ -74,10 +70,7 @@ func (d *decider) turn(want *resource.Object, i int) (turn plan.Turn, note plan.
 func Turns(in Input) []plan.Turn {
 	d := &decider{Input: in, open: in.Ledger.Open}
 	for _, want := range in.Want {
-		for i := range want.Kind.Fields {
-			if want.Absent || want.Kind.Fields[i].Type != resource.Timed || !want.Values[i].IsSet() {
-				continue
-			}
+		for i := range want.Timings() {
 			if t, _, ok := d.turn(want, i); ok {
 				d.plan.Turns = append(d.plan.Turns, t)
 			}
@@ -126,7 +119,7 @@ func (d *decider) takeTurn(want, have *resource.Object, i int, turn *plan.Turn) 
 		return schedule.Elsewhere
 	}
 	if why := d.undone(&s); why != "" && !d.askedNow(want, f.Runs) {
-		d.block(&s, at, plan.Held, plan.Flap, why+": it is not taken again by itself; see to it, then kmagent rekey run")
+		d.block(&s, at, plan.Held, plan.Flap, why)
 	}
 	d.add(s)
 	return ""
@@ -198,7 +191,7 @@ func (d *decider) undone(s *plan.Step) string {
 	if len(s.Changes) == 0 || last.Outcome != plan.Applied.String() || !slices.Equal(last.Made, s.Wishes) {
 		return ""
 	}
-	return fmt.Sprintf("ONTAP told of its success at %s, and %s is not as it was to be", last.Succeeded.UTC().Format(time.RFC3339), s.Changes[0].Field)
+	return fmt.Sprintf("ONTAP told of its success at %s, and %s is not as it was to be: it is not taken again by itself; see to it, then kmagent rekey run", last.Succeeded.UTC().Format(time.RFC3339), s.Changes[0].Field)
 }
 
 // svmKey is the type of the keys that resource.RekeyInternal replaces.
@@ -228,11 +221,11 @@ func (d *decider) waitForSlot(s *plan.Step) {
 		d.block(s, s.Source, plan.Held, plan.Window, "it waits for the slot of its schedule")
 		return
 	}
-	next := d.plan.Turns[i].Next
 	if why := d.undone(s); why != "" {
-		d.block(s, s.Source, plan.Held, plan.Flap, why+": it is not taken again by itself; see to it, then kmagent rekey run")
+		d.block(s, s.Source, plan.Held, plan.Flap, why)
 		return
 	}
+	next := d.plan.Turns[i].Next
 	d.block(s, s.Source, plan.Held, plan.Window, fmt.Sprintf("it waits for the slot of its schedule: %s %s", next.Local, next.Zone))
 }
 
@@ -265,19 +258,13 @@ func (d *decider) limitRekeys() {
 // askedFirst lists steps, those first that somebody has ordered: a schedule that comes again and
 // again would have them wait for ever.
 func askedFirst(steps []plan.Step) []*plan.Step {
-	out := make([]*plan.Step, len(steps))
+	var asked, rest []*plan.Step
 	for i := range steps {
-		out[i] = &steps[i]
-	}
-	slices.SortStableFunc(out, func(a, b *plan.Step) int {
-		switch {
-		case a.Asked == b.Asked:
-			return 0
-		case a.Asked:
-			return -1
-		default:
-			return 1
+		if s := &steps[i]; s.Asked {
+			asked = append(asked, s)
+		} else {
+			rest = append(rest, s)
 		}
-	})
-	return out
+	}
+	return append(asked, rest...)
 }

@@ -18,7 +18,7 @@ func (d *decider) verify(n *plan.SlotNote, turn *plan.Turn, want, have *resource
 		n.Mended = d.Now
 		return
 	}
-	if n.Action == resource.KeyBackup || !known.Unverified() || !d.Have.At.After(known.Succeeded) || d.running(want.Addr) {
+	if !known.Unverified(n.Action) || !d.Have.At.After(known.Succeeded) || d.running(want.Addr) {
 		return
 	}
 	turn.Flaw = known.Flaw

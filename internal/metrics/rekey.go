@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"slices"
 	"time"
 
 	"kmagent/internal/plan"
@@ -33,17 +32,11 @@ type scheduled struct {
 func schedules(wanted []*resource.Object) map[target]scheduled {
 	m := map[target]scheduled{}
 	for _, o := range wanted {
-		if o.Absent {
-			continue
-		}
-		for i := range o.Kind.Fields {
-			f := &o.Kind.Fields[i]
-			if f.Type != resource.Timed || !o.Values[i].IsSet() {
-				continue
-			}
-			t := targetOf(o.Addr, f.Runs)
+		for i := range o.Timings() {
+			action := o.Kind.Fields[i].Runs
+			t := targetOf(o.Addr, action)
 			if _, taken := m[t]; !taken {
-				m[t] = scheduled{o.Addr, f.Runs, o.Values[i].Timing().MaxAge}
+				m[t] = scheduled{o.Addr, action, o.Values[i].Timing().MaxAge}
 			}
 		}
 	}
@@ -71,13 +64,11 @@ func remembered(c *cluster, p *plan.Plan, l *plan.Ledger) map[target]rekey {
 	for t, s := range c.scheduled {
 		known := l.Objects[s.addr].Slots[s.action]
 		m[t] = rekey{
-			next:   c.rekeys[t].next,
-			last:   known.Succeeded,
-			took:   known.Took(),
-			flawed: s.action != resource.KeyBackup && known.Unverified(),
-			running: slices.ContainsFunc(l.Open, func(o plan.Operation) bool {
-				return o.Owner() == s.addr && o.Action == s.action
-			}),
+			next:    c.rekeys[t].next,
+			last:    known.Succeeded,
+			took:    known.Took(),
+			flawed:  known.Unverified(s.action),
+			running: l.UnderWay(s.addr, s.action) != nil,
 			results: [...]int{known.Done, known.Failed, known.Skipped, known.Missed, known.Unknown},
 		}
 	}

@@ -76,15 +76,16 @@ func (n *SlotNote) IsNews(known *Slots) bool {
 }
 
 // Unverified says whether the action has succeeded, and no look since has found that every node has
-// what it made.
-func (s *Slots) Unverified() bool { return s.Verified.Before(s.Succeeded) }
+// what it made. What makes no key is not looked at.
+func (s *Slots) Unverified(action string) bool {
+	return changesKey(action) && s.Verified.Before(s.Succeeded)
+}
 
 // A Turn is what a plan tells of the schedule of one action.
 type Turn struct {
 	Addr   resource.Addr
 	Source resource.Pos
 	Action string
-	Line   string        // of the schedule
 	Back   bool          // the clock is before what is on record: nothing is decided until it is not
 	Due    bool          // its slot has come, and its step is in the plan
 	Next   schedule.Turn // the slot that is due, or comes next; the zero Turn if there is none
@@ -148,10 +149,10 @@ func (l *Ledger) Taken() []Taken {
 				continue
 			}
 			t := Taken{Addr: a, Action: action, Line: s.Line, Slot: s.Turn}
-			if !s.Ended.Before(s.State.LastStart) && !s.Unverified() {
+			if !s.Ended.Before(s.State.LastStart) && !s.Unverified(action) {
 				t.Outcome = OutcomeOf(s.Outcome)
 			}
-			if slices.ContainsFunc(l.Open, func(o Operation) bool { return o.Owner() == a && o.Action == action && o.Halfway() }) {
+			if o := l.UnderWay(a, action); o != nil && o.Halfway() {
 				t.Outcome = Failed
 			}
 			out = append(out, t)
@@ -200,6 +201,17 @@ func (o *Operation) Owner() resource.Addr {
 		return o.For
 	}
 	return o.Addr
+}
+
+// UnderWay returns the operation of an action of an object, or for its schedule, of which no end is
+// known; nil if there is none. It is not to be changed.
+func (l *Ledger) UnderWay(a resource.Addr, action string) *Operation {
+	for i := range l.Open {
+		if o := &l.Open[i]; o.Owner() == a && o.Action == action {
+			return o
+		}
+	}
+	return nil
 }
 
 // beginSlot notes that a scheduled action sets out, on schedule or by hand.

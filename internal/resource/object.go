@@ -3,8 +3,8 @@ package resource
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -82,11 +82,26 @@ func (o *Object) Value(name string) Value {
 	return Value{}
 }
 
+// Timings yields the indices of the fields by which the object schedules actions. One that is to
+// be absent schedules none.
+func (o *Object) Timings() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range o.Kind.Fields {
+			if !o.Absent && o.Kind.Fields[i].Type == Timed && o.Values[i].IsSet() && !yield(i) {
+				return
+			}
+		}
+	}
+}
+
 // Timing returns the index of the field by which the object schedules an action; -1 if none does.
 func (o *Object) Timing(action string) int {
-	return slices.IndexFunc(o.Kind.Fields, func(f Field) bool {
-		return f.Type == Timed && f.Runs == action && o.Value(f.Name).IsSet()
-	})
+	for i := range o.Timings() {
+		if o.Kind.Fields[i].Runs == action {
+			return i
+		}
+	}
+	return -1
 }
 
 // Place returns where field i stands in the file, or else where the entry does.

@@ -46,10 +46,8 @@ func (c *picture) schedule(p *plan.Plan, l *plan.Ledger) {
 		}
 		if l != nil {
 			known = l.Objects[t.Addr].Slots[t.Action]
-			for j := range l.Open {
-				if o := &l.Open[j]; o.Owner() == t.Addr && o.Action == t.Action {
-					s.Running, s.Unknown = true, o.Standing() == "unknown"
-				}
+			if o := l.UnderWay(t.Addr, t.Action); o != nil {
+				s.Running, s.Unknown = true, o.Standing() == "unknown"
 			}
 		}
 		if t.Due && known.State.Last.ID() == t.Next.ID() { // it has begun, and the next pass knows the next
